@@ -1,0 +1,309 @@
+"""Uncentred second moments of logits, reduced in a fixed tree whatever the cores or the scheduler."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any, Literal
+
+import dask
+import numpy as np
+import xarray as xr
+import zarr
+from threadpoolctl import threadpool_limits
+
+from neuraldeps.errors import StoreError
+from neuraldeps.stores import fingerprint, open_store, provenance
+
+Gauge = Literal["raw", "zero_mean"]
+
+BLOCK = 4096  # categories per side of a block of the second moment
+LANES = 8  # sums that can grow side by side where the second moment is one small block
+LANE_BYTES = 2**30
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LogitsFile:
+    """The logits of one network over one split, as a path that any worker can open.
+
+    Attributes
+    ----------
+    path : str
+        Zarr store with an array `logits` (sample, category), float32.
+    gauge : {"raw", "zero_mean"}
+        Whether each image's mean logit is subtracted.
+    """
+
+    path: str
+    gauge: Gauge = "raw"
+
+    def rows(self, first: int, last: int) -> np.ndarray:
+        """Rows `first:last` as float64, in the gauge.
+
+        Raises
+        ------
+        StoreError
+            If a value is not finite (a missing shard reads as NaN) or a checksum does not fit.
+        """
+        array = zarr.open_array(f"{self.path}/logits", mode="r")
+        try:
+            logits = np.asarray(array[first:last], dtype=np.float64)
+        except ValueError as error:
+            raise StoreError(
+                f"{self.path}: rows {first}:{last} are damaged ({error}); remove the store and extract again"
+            ) from error
+        if not np.isfinite(logits).all():
+            raise StoreError(
+                f"{self.path}: rows {first}:{last} hold values that are not finite; "
+                "remove the store and extract again"
+            )
+        return apply_gauge(logits, self.gauge)
+
+
+def apply_gauge(logits: np.ndarray, gauge: Gauge) -> np.ndarray:
+    """Logits in a gauge: softmax does not see a constant added to all logits of an image, M does.
+
+    Parameters
+    ----------
+    logits : ndarray, shape (samples, categories), float64
+    gauge : {"raw", "zero_mean"}
+        `raw` leaves the logits as the network gave them (the paper's way); `zero_mean`
+        subtracts each image's mean logit.
+
+    Examples
+    --------
+    >>> apply_gauge(np.array([[1.0, 3.0]]), "zero_mean").tolist()
+    [[-1.0, 1.0]]
+    """
+    return logits - logits.mean(axis=1, keepdims=True) if gauge == "zero_mean" else logits
+
+
+def _cuts(n: int) -> list[tuple[int, int]]:
+    return list(pairwise([*range(0, n, BLOCK), n]))
+
+
+def _load(file: LogitsFile, first: int, last: int, cuts: list[tuple[int, int]]) -> list[np.ndarray]:
+    rows = file.rows(first, last)
+    return [np.ascontiguousarray(rows[:, start:stop]) for start, stop in cuts]
+
+
+@lru_cache(maxsize=1)
+def _hold_blas() -> threadpool_limits:
+    """Hold BLAS to one thread for the rest of this process: workers run tasks side by side."""
+    return threadpool_limits(1, "blas")
+
+
+def _accumulate(total: Any, left: np.ndarray, right: np.ndarray, limit_blas: bool) -> np.ndarray:
+    """Add left^T right on one BLAS thread: the order of the sum must not depend on cores."""
+    if limit_blas:
+        _hold_blas()
+    product = left.T @ right
+    return product if total is None else np.add(total, product, out=product)
+
+
+def _accumulate_mean(total: Any, blocks: list[np.ndarray]) -> np.ndarray:
+    sums = np.concatenate([block.sum(axis=0) for block in blocks])
+    return sums if total is None else total + sums
+
+
+@dataclass(frozen=True)
+class Moments:
+    """E[f g^T] and the means of both sides.
+
+    Attributes
+    ----------
+    second_moment : ndarray, shape (source categories, target categories), float64, squared logits
+    source_mean, target_mean : ndarray, float64, logits
+        Mean logit of every category.
+    n_samples : int
+    """
+
+    second_moment: np.ndarray
+    source_mean: np.ndarray
+    target_mean: np.ndarray
+    n_samples: int
+
+
+def second_moment(
+    source: LogitsFile,
+    target: LogitsFile,
+    *,
+    compute: Callable[[Any], tuple[Any, ...]] = dask.compute,
+    limit_blas: bool = False,
+) -> Moments:
+    """Uncentred second moment E[f g^T] of two networks' logits over the same images (PAPER, Sec. 2).
+
+    Parameters
+    ----------
+    source, target : LogitsFile
+        f and g. The same file twice gives the symmetric second moment within a network.
+    compute : callable
+        Computes a Dask collection: `dask.compute` in the caller's scheduler, or a client's.
+    limit_blas : bool
+        Hold BLAS to one thread inside each task; for workers in other processes. Where the
+        tasks run in this process the caller holds it once for all.
+
+    Returns
+    -------
+    Moments
+        float64, summed over shards in a fixed tree: shard k goes to lane `k % lanes`, a lane
+        adds in order, and the lanes are added in order. The number of lanes depends on the number
+        of categories alone, so the bytes do not depend on cores, workers or timing.
+
+    Raises
+    ------
+    StoreError
+        If the two files hold other numbers of images, or values that are not finite.
+
+    Notes
+    -----
+    Memory: `lanes` partial sums and a few shards, whatever the number of images.
+    """
+    arrays = [zarr.open_array(f"{file.path}/logits", mode="r") for file in (source, target)]
+    n_samples, n_source = arrays[0].shape
+    n_target = arrays[1].shape[1]
+    if arrays[1].shape[0] != n_samples:
+        raise StoreError(
+            f"{target.path}: {arrays[1].shape[0]} images where {source.path} has {n_samples}; "
+            "extract both from the same split"
+        )
+    rows = (arrays[0].shards or arrays[0].chunks)[0]
+    within = source == target
+    source_cuts, target_cuts = _cuts(n_source), _cuts(n_target)
+    lanes = int(np.clip(LANE_BYTES // (8 * n_source * n_target), 1, LANES))
+
+    load = dask.delayed(_load, pure=False)
+    accumulate = dask.delayed(_accumulate, pure=False)
+    accumulate_mean = dask.delayed(_accumulate_mean, pure=False)
+    pairs = [
+        (i, j)
+        for i in range(len(source_cuts))
+        for j in range(len(target_cuts))
+        if not within or i <= j
+    ]
+    totals: dict[tuple, Any] = {}
+    for shard, first in enumerate(range(0, n_samples, rows)):
+        last, lane = min(first + rows, n_samples), shard % lanes
+        left = load(source, first, last, source_cuts)
+        right = left if within else load(target, first, last, target_cuts)
+        for i, j in pairs:
+            key = (lane, i, j)
+            totals[key] = accumulate(totals.get(key), left[i], right[j], limit_blas)
+        for side, blocks in (("source", left), ("target", right)):
+            totals[lane, side] = accumulate_mean(totals.get((lane, side)), blocks)
+
+    (sums,) = compute(totals)
+    used = min(lanes, -(-n_samples // rows))
+
+    def over_lanes(*key: Any) -> np.ndarray:
+        total = sums.pop((0, *key))
+        for lane in range(1, used):
+            total += sums.pop((lane, *key))
+        total /= n_samples
+        return total
+
+    result = np.empty((n_source, n_target))
+    for i, j in pairs:
+        block = over_lanes(i, j)
+        result[slice(*source_cuts[i]), slice(*target_cuts[j])] = block
+        if within and i < j:
+            result[slice(*source_cuts[j]), slice(*target_cuts[i])] = block.T
+    return Moments(result, over_lanes("source"), over_lanes("target"), n_samples)
+
+
+def check_partners(source: xr.Dataset, target: xr.Dataset, names: tuple[str, str]) -> None:
+    """Refuse two logits stores that are not over the same categories and images, in the same order.
+
+    Raises
+    ------
+    StoreError
+        One line with both stores' names, the first difference and the mend.
+    """
+    for coordinate, dimension in (("category_code", "category"), ("path", "sample")):
+        counts = source.sizes[dimension], target.sizes[dimension]
+        if counts[0] != counts[1]:
+            raise StoreError(
+                f"{names[1]}: {counts[1]} values along {dimension} where {names[0]} has {counts[0]}; "
+                "extract both networks from the same data set"
+            )
+        if coordinate not in source or coordinate not in target:
+            continue
+        different = np.flatnonzero(source[coordinate].values != target[coordinate].values)
+        if different.size:
+            at = int(different[0])
+            raise StoreError(
+                f"{names[1]}: {dimension} {at} is {target[coordinate].values[at]} where {names[0]} has "
+                f"{source[coordinate].values[at]}; bring both networks' {dimension} into the same order"
+            )
+
+
+def moment_dataset(
+    source_path: str, target_path: str, gauge: Gauge, models: tuple[str, str], **how: Any
+) -> xr.Dataset:
+    """Reduce two logits stores to a labelled dataset with provenance.
+
+    Parameters
+    ----------
+    source_path, target_path : str
+        Logits stores of the same images.
+    gauge : {"raw", "zero_mean"}
+    models : tuple of str
+        Names of the two networks.
+    **how
+        Passed to `second_moment`.
+
+    Returns
+    -------
+    xarray.Dataset
+        `second_moment` (source_category, target_category), float64, squared logits, and
+        `source_mean`, `target_mean`, float64, logits.
+
+    Raises
+    ------
+    StoreError
+        As `check_partners` and `second_moment`.
+    """
+    stores = open_store(source_path), open_store(target_path)
+    check_partners(*stores, (source_path, target_path))
+    moments = second_moment(LogitsFile(source_path, gauge), LogitsFile(target_path, gauge), **how)
+    log.info("%d images, mean logit %.6g", moments.n_samples, moments.source_mean.mean())
+    coords: dict[str, Any] = {}
+    for side, store in zip(("source", "target"), stores, strict=True):
+        coords |= side_coordinates(store, side)
+    return xr.Dataset(
+        {
+            "second_moment": (
+                ("source_category", "target_category"),
+                moments.second_moment,
+                {"units": "logit2", "long_name": "uncentred second moment E[f g^T]"},
+            ),
+            "source_mean": ("source_category", moments.source_mean, {"units": "logit"}),
+            "target_mean": ("target_category", moments.target_mean, {"units": "logit"}),
+        },
+        coords=coords,
+        attrs={
+            "source": models[0],
+            "target": models[1],
+            "gauge": gauge,
+            "n_samples": moments.n_samples,
+            **provenance(
+                "reduce_second_moment",
+                f"Uncentred second moment of {models[0]} and {models[1]}",
+                config={"gauge": gauge, "models": list(models)},
+                sources={"source": fingerprint(source_path), "target": fingerprint(target_path)},
+            ),
+        },
+    )
+
+
+def side_coordinates(store: xr.Dataset, side: Literal["source", "target"]) -> dict[str, Any]:
+    """Category coordinates of a logits store, renamed for one side of a pair."""
+    dimension = f"{side}_category"
+    coords: dict[str, Any] = {dimension: (dimension, store["category"].values)}
+    for suffix in ("name", "code"):
+        if f"category_{suffix}" in store:
+            coords[f"{dimension}_{suffix}"] = (dimension, store[f"category_{suffix}"].values)
+    return coords

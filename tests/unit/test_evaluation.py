@@ -1,0 +1,112 @@
+"""One-pass evaluation against a plain NumPy evaluation that replaces one logit at a time."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LinearRegression
+from sklearn.metrics import top_k_accuracy_score
+
+from neuraldeps.evaluation import Candidates, evaluate, refit
+from neuraldeps.moments import LogitsFile
+from tests.unit.test_moments import values_of, write_logits
+
+N, ROWS = 12, 5000
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory):
+    """Logits with many ties (integers), two predictors per target, some images without label."""
+    folder = tmp_path_factory.mktemp("evaluation")
+    rng = np.random.default_rng(0)
+    g = rng.integers(-3, 4, (ROWS, N)).astype(float)
+    f = rng.integers(-3, 4, (ROWS, N)).astype(float) + g
+    label = np.where(rng.random(ROWS) < 0.7, g.argmax(1), rng.integers(0, N, ROWS))
+    label[::10] = -1
+    support = np.stack([rng.permutation(N)[:3] for _ in range(2 * N)]).reshape(N, 2, 3)
+    support[0, 1, 1:] = -1
+    support[1, 0] = -1
+    coef = rng.choice([-1.0, 0.5, 1.0], support.shape) * (support >= 0)
+    paths = [
+        write_logits(folder / f"{name}.zarr", values, rows=2048)
+        for name, values in (("f", f), ("g", g))
+    ]
+    return paths, label, support.astype(np.int32), coef
+
+
+def by_hand(f, g, label, i, w):
+    """Errors and accuracies for one target and one predictor, with the logit really replaced."""
+    prediction = f @ w
+    replaced = g.copy()
+    replaced[:, i] = prediction
+    right = replaced.argmax(1) == label
+    positive = label == i
+    error = np.abs(g[:, i] - prediction)
+    return error.sum(), error[positive].sum(), right.sum(), right[positive].sum()
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("within", [True, False])
+def test_equals_replacing_one_logit_at_a_time(case, within, threads):
+    (f_path, g_path), label, support, coef = case
+    source = LogitsFile(g_path if within else f_path)
+    f, g = values_of(source.path), values_of(g_path)
+    candidates = Candidates.from_padded(np.arange(N), support, coef)
+    result = evaluate(source, LogitsFile(g_path), candidates, label, n_threads=threads)
+    for i in range(N):
+        for m in range(2):
+            w = np.zeros(N)
+            taken = support[i, m] >= 0
+            w[support[i, m][taken]] = coef[i, m][taken]
+            error, error_positive, right, right_positive = by_hand(f, g, label, i, w)
+            # a sum of 5000 errors that are multiples of 1/2 is exact in float64
+            assert result.sums.error[i, m] == error
+            assert result.sums.error_positive[i, m] == error_positive
+            assert result.sums.correct[i, m] == right
+            assert result.sums.correct_positive[i, m] == right_positive
+    assert result.original_correct == (g.argmax(1) == label).sum()
+    assert result.n_labelled == (label >= 0).sum()
+    np.testing.assert_array_equal(result.sums.n_positive, np.bincount(label[label >= 0]))
+    np.testing.assert_array_equal(result.sums.size, np.abs(g).sum(0))
+
+
+def test_original_accuracy_is_scikit_learns(case):
+    (_, g_path), label, support, coef = case
+    labelled = np.where(label < 0, 0, label)
+    candidates = Candidates.from_padded(np.arange(N), support, coef)
+    result = evaluate(LogitsFile(g_path), LogitsFile(g_path), candidates, labelled)
+    g = values_of(g_path)
+    untied = g - 1e-6 * np.arange(N)  # the first of equal logits wins
+    assert result.original_correct / ROWS == top_k_accuracy_score(labelled, untied, k=1)
+
+
+def test_without_labels_the_networks_own_winner_stands_in(case):
+    (_, g_path), _, support, coef = case
+    candidates = Candidates.from_padded(np.arange(N), support, coef)
+    own = evaluate(LogitsFile(g_path), LogitsFile(g_path), candidates, values_of(g_path).argmax(1))
+    none = evaluate(LogitsFile(g_path), LogitsFile(g_path), candidates, np.full(ROWS, -1))
+    assert none.pseudo_positives
+    assert not own.pseudo_positives
+    for a, b in zip(own.sums, none.sums, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_candidates_side_by_side(case):
+    _, _, support, coef = case
+    whole = Candidates.from_padded(np.arange(N), support, coef)
+    halves = [Candidates.from_padded(np.arange(N), support[:, [m]], coef[:, [m]]) for m in range(2)]
+    for a, b in zip(whole, Candidates.concatenate(halves), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_refit_is_least_squares_without_intercept(case):
+    (f_path, g_path), _, support, _ = case
+    f, g = values_of(f_path), values_of(g_path)
+    coef = refit(f.T @ f / ROWS, f.T @ g / ROWS, np.arange(N), support)
+    for i in range(N):
+        for m in range(2):
+            taken = support[i, m] >= 0
+            if taken.any():
+                oracle = LinearRegression(fit_intercept=False)
+                oracle.fit(f[:, support[i, m][taken]], g[:, i])
+                # normal equations of condition below 1e3 in float64
+                np.testing.assert_allclose(coef[i, m][taken], oracle.coef_, rtol=1e-9, atol=1e-11)
+            assert (coef[i, m][~taken] == 0).all()

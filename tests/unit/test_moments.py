@@ -1,0 +1,99 @@
+"""Second moments against NumPy, and the same bytes whatever computes them."""
+
+import dask
+import numpy as np
+import pytest
+import xarray as xr
+from threadpoolctl import threadpool_limits
+
+from neuraldeps import moments
+from neuraldeps.errors import StoreError
+from neuraldeps.moments import LogitsFile, moment_dataset, second_moment
+from neuraldeps.stores import provenance, strings, write_store
+
+
+def write_logits(path, logits, codes=None, rows=64):
+    codes = codes or [f"U+{i:04X}" for i in range(logits.shape[1])]
+    dataset = xr.Dataset(
+        {"logits": (("sample", "category"), logits.astype(np.float32))},
+        coords={
+            "category": np.arange(logits.shape[1], dtype=np.int32),
+            "category_code": ("category", strings(codes)),
+            "path": ("sample", strings([str(i) for i in range(len(logits))])),
+        },
+        attrs=provenance("test", "logits", config={"path": str(path)}),
+    )
+    write_store(dataset, path, shards={"logits": (rows, logits.shape[1])})
+    return str(path)
+
+
+@pytest.fixture
+def logits(tmp_path):
+    rng = np.random.default_rng(0)
+    values = [rng.standard_normal((1000, 30)) * 3 + 1 for _ in "fg"]
+    return [
+        write_logits(tmp_path / f"{name}.zarr", v) for name, v in zip("fg", values, strict=True)
+    ]
+
+
+def values_of(path):
+    return xr.open_zarr(path)["logits"].values.astype(np.float64)
+
+
+@pytest.mark.parametrize("gauge", ["raw", "zero_mean"])
+def test_equals_numpy(logits, gauge):
+    f, g = (values_of(path) for path in logits)
+    if gauge == "zero_mean":
+        f, g = (x - x.mean(1, keepdims=True) for x in (f, g))
+    between = moment_dataset(*logits, gauge, ("f", "g"))
+    # sums of 1000 products of order 10 in float64
+    np.testing.assert_allclose(between.second_moment.values, f.T @ g / 1000, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(between.source_mean.values, f.mean(0), rtol=0, atol=1e-13)
+    np.testing.assert_allclose(between.target_mean.values, g.mean(0), rtol=0, atol=1e-13)
+    within = moment_dataset(logits[0], logits[0], gauge, ("f", "f"))
+    np.testing.assert_array_equal(within.second_moment.values, within.second_moment.values.T)
+    np.testing.assert_allclose(within.second_moment.values, f.T @ f / 1000, rtol=0, atol=1e-12)
+
+
+def test_category_blocks_change_nothing_but_rounding(logits, monkeypatch):
+    files = [LogitsFile(path) for path in logits]
+    whole = second_moment(*files), second_moment(files[0], files[0])
+    monkeypatch.setattr(moments, "BLOCK", 7)
+    blocked = second_moment(*files), second_moment(files[0], files[0])
+    for a, b in zip(whole, blocked, strict=True):
+        np.testing.assert_allclose(a.second_moment, b.second_moment, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("how", [{"scheduler": "sync"}, {"scheduler": "threads", "num_workers": 7}])
+def test_same_bytes_for_any_scheduler(logits, how):
+    files = [LogitsFile(path) for path in logits]
+    with threadpool_limits(1, "blas"):
+        reference = second_moment(*files)
+        with dask.config.set(how):
+            again = second_moment(*files)
+    assert reference.second_moment.tobytes() == again.second_moment.tobytes()
+
+
+def test_refuses_partners_that_differ(tmp_path, logits):
+    f = values_of(logits[0])
+    fewer = write_logits(tmp_path / "fewer.zarr", f[:, :29])
+    with pytest.raises(StoreError, match=r"29 values along category where .*f\.zarr has 30"):
+        moment_dataset(logits[0], fewer, "raw", ("f", "fewer"))
+    codes = [f"U+{i:04X}" for i in range(30)]
+    swapped = write_logits(tmp_path / "swapped.zarr", f, codes=[*codes[:28], codes[29], codes[28]])
+    with pytest.raises(StoreError, match=r"category 28 is U\+001D where .* has U\+001C"):
+        moment_dataset(logits[0], swapped, "raw", ("f", "swapped"))
+
+
+def test_refuses_a_missing_shard_and_a_flipped_byte(logits):
+    from pathlib import Path
+
+    shard = Path(logits[0]) / "logits/c/3/0"
+    data = bytearray(shard.read_bytes())
+    data[20] ^= 1
+    shard.write_bytes(data)
+    with pytest.raises(StoreError, match="damaged"):
+        second_moment(LogitsFile(logits[0]), LogitsFile(logits[0]))
+    shard.unlink()
+    with pytest.raises(StoreError, match="not finite"):
+        second_moment(LogitsFile(logits[0]), LogitsFile(logits[0]))
