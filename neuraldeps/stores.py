@@ -13,16 +13,17 @@ import os
 import shutil
 import uuid
 import warnings
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import dask.array
+import google_crc32c
 import numpy as np
 import xarray as xr
 import zarr
-from zarr.codecs import Crc32cCodec, ZstdCodec
+from zarr.codecs import BytesCodec, Crc32cCodec, ZstdCodec
 
 from neuraldeps import __version__
 from neuraldeps.errors import StoreError
@@ -115,6 +116,43 @@ def open_store(path: str | os.PathLike, **kwargs: Any) -> xr.Dataset:
         ) from error
 
 
+def map_array(path: str | os.PathLike, name: str) -> np.ndarray:
+    """Map an array stored `contiguous` into memory, read-only: jobs on one node share its pages.
+
+    Parameters
+    ----------
+    path : path
+        A store written by `write_store` with `name` in `contiguous`.
+    name : str
+
+    Returns
+    -------
+    numpy.memmap
+        Of the stored shape and dtype, after its checksum was verified.
+
+    Raises
+    ------
+    StoreError
+        If the array is missing, is stored otherwise, or its checksum does not fit.
+    """
+    try:
+        array = zarr.open_array(f"{path}/{name}", mode="r")
+    except FileNotFoundError as error:
+        raise StoreError(f"{path}: has no array {name}; remove it and run again") from error
+    codecs = tuple(type(codec) for codec in array.metadata.codecs)  # type: ignore[union-attr]
+    if array.chunks != array.shape or codecs != (BytesCodec, Crc32cCodec):
+        raise StoreError(f"{path}: {name} is not one plain chunk; remove the store and run again")
+    file = Path(path) / name / "/".join(["c", *"0" * array.ndim])
+    raw = np.memmap(file, np.uint8, mode="r")
+    values, checksum = raw[:-4], int(raw[-4:].view("<u4")[0])
+    computed = google_crc32c.Checksum()
+    for first in range(0, len(values), CHUNK_BYTES):
+        computed.update(values[first : first + CHUNK_BYTES].tobytes())
+    if int.from_bytes(computed.digest(), "big") != checksum:
+        raise StoreError(f"{path}: the checksum of {name} does not fit; remove it and run again")
+    return values.view(array.dtype.newbyteorder("<")).reshape(array.shape)
+
+
 def rows_per_shard(row_bytes: int) -> int:
     """Rows of a shard of at most `SHARD_BYTES`: a power of two, so that chunks divide shards.
 
@@ -132,12 +170,14 @@ def strings(values: Sequence[str]) -> np.ndarray:
 
 
 def _encoding(
-    dataset: xr.Dataset, shards: Mapping[Hashable, Sequence[int]]
+    dataset: xr.Dataset,
+    shards: Mapping[Hashable, Sequence[int]],
+    contiguous: Collection[Hashable] = (),
 ) -> dict[Hashable, dict[str, Any]]:
-    """Checksums on everything; sharding where a shard shape is given; floats stored as they are."""
+    """Checksums on everything; sharding where a shard shape is given."""
     encoding: dict[Hashable, dict[str, Any]] = {}
     for name, variable in dataset.variables.items():
-        incompressible = variable.dtype.kind == "f" and name in shards
+        incompressible = name in contiguous or (variable.dtype.kind == "f" and name in shards)
         codecs = [Crc32cCodec()] if incompressible else [ZstdCodec(level=1), Crc32cCodec()]
         encoding[name] = {"compressors": codecs}
         if name in shards:
@@ -152,7 +192,12 @@ def _encoding(
     return encoding
 
 
-def _begin(dataset: xr.Dataset, shards: Mapping[Hashable, Sequence[int]], path: Path) -> None:
+def _begin(
+    dataset: xr.Dataset,
+    shards: Mapping[Hashable, Sequence[int]],
+    path: Path,
+    contiguous: Collection[Hashable] = (),
+) -> None:
     """Write metadata and everything that is in memory; arrays of Dask stay to be written."""
     dataset.to_zarr(
         path,
@@ -160,7 +205,7 @@ def _begin(dataset: xr.Dataset, shards: Mapping[Hashable, Sequence[int]], path: 
         zarr_format=3,
         consolidated=False,
         compute=False,
-        encoding=_encoding(dataset, shards),
+        encoding=_encoding(dataset, shards, contiguous),
     )
 
 
@@ -200,6 +245,7 @@ def write_store(
     dataset: xr.Dataset,
     path: str | os.PathLike,
     shards: Mapping[Hashable, Sequence[int]] | None = None,
+    contiguous: Collection[Hashable] = (),
 ) -> None:
     """Write a dataset that fits in memory, whole or not at all.
 
@@ -211,6 +257,8 @@ def write_store(
         Declared path. Parents are made.
     shards : mapping of name to shape, optional
         Shard shape of the large variables; the others are one chunk each.
+    contiguous : collection of names
+        Variables stored as one uncompressed chunk with its checksum, for `map_array`.
 
     Raises
     ------
@@ -221,7 +269,7 @@ def write_store(
     path.parent.mkdir(parents=True, exist_ok=True)
     work = path.parent / f".{path.name}.{uuid.uuid4().hex}.partial"
     try:
-        _begin(dataset, shards or {}, work)
+        _begin(dataset, shards or {}, work, contiguous)
         _consolidate(work)
         _publish(work, path)
     finally:

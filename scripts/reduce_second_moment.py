@@ -9,7 +9,7 @@ from tqdm.dask import TqdmCallback
 
 from neuraldeps.logs import job_log
 from neuraldeps.moments import moment_dataset
-from neuraldeps.stores import rows_per_shard, write_store
+from neuraldeps.stores import write_store
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -37,9 +37,7 @@ def main(
             client = stack.enter_context(Client(scheduler))
             how = {"compute": lambda graph: client.compute([graph], sync=True), "limit_blas": True}
         dataset = moment_dataset(source, target, gauge, models, **how)
-    rows, columns = dataset["second_moment"].shape
-    shard = (min(rows, rows_per_shard(8 * columns)), columns)
-    write_store(dataset, moments, shards={"second_moment": shard})
+    write_store(dataset, moments, contiguous=["second_moment"])
 
 
 if __name__ == "__main__":

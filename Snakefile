@@ -1,0 +1,33 @@
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+# a run's own file (--configfile) stands for itself, it is not merged into the default run
+if not workflow.overwrite_configfiles:
+
+    configfile: "config.yaml"
+
+
+report: "report/workflow.rst"
+
+
+include: "rules/common.smk"
+include: "rules/images.smk"
+include: "rules/networks.smk"
+include: "rules/logits.smk"
+include: "rules/moments.smk"
+include: "rules/covlasso.smk"
+include: "rules/evaluation.smk"
+include: "rules/tables.smk"
+include: "rules/figures.smk"
+
+
+localrules:
+    all,
+
+
+rule all:
+    """Everything that the configuration asks for."""
+    default_target: True
+    input:
+        final_outputs(),

@@ -1,0 +1,151 @@
+"""Check a configuration before any work: one line that names the key, the value and the mend."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator, ValidationError
+
+from neuraldeps.errors import InputError
+
+SOURCES = ("train", "pretrained", "checkpoint", "logits")
+
+
+def check_config(config: Mapping[str, Any], schema_path: str, name: str) -> None:
+    """Check a configuration against its schema, and its keys against each other.
+
+    Parameters
+    ----------
+    config : mapping
+        As read from YAML, before defaults are filled in.
+    schema_path : str
+        JSON Schema (2020-12) in YAML.
+    name : str
+        What the messages call the configuration: its file.
+
+    Raises
+    ------
+    InputError
+        At the first thing that is wrong.
+    """
+    with open(schema_path, encoding="utf-8") as file:
+        schema = yaml.safe_load(file)
+    errors = sorted(
+        Draft202012Validator(schema).iter_errors(config),
+        key=lambda error: (len(error.absolute_path), str(error.absolute_path)),
+    )
+    if errors:
+        raise InputError(f"{name}: {_one_line(errors[0])}")
+    for problem in _contradictions(config, schema):
+        raise InputError(f"{name}: {problem}")
+
+
+def _key(parts: Iterable[str | int]) -> str:
+    text = ""
+    for part in parts:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return text.lstrip(".") or "the configuration"
+
+
+def _one_line(error: ValidationError) -> str:
+    """Turn a schema error into "key is value; mend"."""
+    key, value = _key(error.absolute_path), error.instance
+    described = error.schema.get("description", "").rstrip(".")
+    about = f" ({described})" if described else ""
+    match error.validator:
+        case "additionalProperties":
+            known = list(error.schema.get("properties", {}))
+            unknown = next(name for name in value if name not in known)
+            path = _key([*error.absolute_path, unknown])
+            near = difflib.get_close_matches(str(unknown), known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(known)}"
+            return f"unknown key {path}; {hint}"
+        case "pattern":
+            return f"{key}: the name {value!r} is not allowed; use letters, digits, '.', '_', '+' and single '-'"
+        case "required":
+            missing = next(name for name in error.validator_value if name not in value)
+            about = error.schema.get("properties", {}).get(missing, {}).get("description", "")
+            return f"missing key {_key([*error.absolute_path, missing])}; add it{about and f': {about}'}"
+        case "type":
+            wanted = error.validator_value
+            wanted = " or ".join(wanted) if isinstance(wanted, list) else wanted
+            return f"{key} is {value!r}, of type {type(value).__name__}; it must be of type {wanted}{about}"
+        case "enum":
+            allowed = ", ".join(map(str, error.validator_value))
+            return f"{key} is {value!r}; it must be one of {allowed}"
+        case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum" as bound:
+            words = {
+                "minimum": "at least",
+                "exclusiveMinimum": "greater than",
+                "maximum": "at most",
+                "exclusiveMaximum": "less than",
+            }
+            return f"{key} is {value!r}; it must be {words[bound]} {error.validator_value}{about}"
+        case "minItems" | "minProperties":
+            return (
+                f"{key} has {len(value)} entries; it needs at least {error.validator_value}{about}"
+            )
+        case _:
+            return f"{key} is {value!r}: {error.message.splitlines()[0]}{about}"
+
+
+def _default(schema: Mapping[str, Any], *keys: str) -> Any:
+    for key in keys:
+        schema = schema["properties"][key]
+    return schema.get("default")
+
+
+def _contradictions(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterable[str]:
+    """What no schema can say: keys that disagree with each other."""
+
+    def value(*keys: str) -> Any:
+        at: Any = config
+        for key in keys:
+            if key not in at:
+                return _default(schema, *keys)
+            at = at[key]
+        return at
+
+    models, dataset = config["models"], config["dataset"]
+    n_categories = dataset["n_categories"]
+    for model, spec in models.items():
+        given = [source for source in SOURCES if spec.get(source)]
+        if len(given) != 1:
+            what = " and ".join(given) or "none"
+            yield f"models.{model} has {what} of {', '.join(SOURCES)}; give exactly one"
+        elif given != ["logits"] and "architecture" not in spec:
+            yield f"missing key models.{model}.architecture; add the name of a timm model"
+        elif given != ["logits"] and dataset["name"] == "logits":
+            yield f"models.{model} is a network but dataset.name is logits; give models.{model}.logits"
+        for split in value("splits", "fit"), value("splits", "test"):
+            if given == ["logits"] and split not in spec["logits"]:
+                yield f"missing key models.{model}.logits.{split}; add the path of its logits"
+    for role in ("fit", "test"):
+        split = value("splits", role)
+        if split not in dataset["splits"]:
+            known = ", ".join(dataset["splits"])
+            yield f"splits.{role} is {split!r}; it must be one of dataset.splits: {known}"
+    pairs = value("pairs")
+    for number, pair in enumerate([] if pairs == "all" else pairs):
+        for model in pair:
+            if model not in models:
+                yield f"pairs[{number}] names {model!r}; it must be one of models: {', '.join(models)}"
+    max_support = value("covlasso", "max_support")
+    if max_support >= n_categories:
+        yield (
+            f"covlasso.max_support is {max_support}; it must be less than "
+            f"dataset.n_categories, {n_categories}"
+        )
+    sizes = value("tables", "table1", "support_size")
+    if sizes[0] > sizes[1] or sizes[1] > max_support:
+        yield (
+            f"tables.table1.support_size is {sizes}; it must rise and end at most at "
+            f"covlasso.max_support, {max_support}"
+        )
+    chord = sum(value("figures", "chord", key) for key in ("n_base", "n_targets"))
+    if chord > n_categories:
+        yield (
+            f"figures.chord.n_base + n_targets is {chord}; it must be at most "
+            f"dataset.n_categories, {n_categories}"
+        )

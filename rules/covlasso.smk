@@ -1,0 +1,52 @@
+# in:  results/moments/{a}--{b}.zarr
+# out: results/covlasso/{source}--{target}.zarr, the exact paths of all target categories
+
+
+rule solve_covlasso:
+    """Solve CovLasso for one strided batch of target categories."""
+    input:
+        source="results/moments/{source}--{source}.zarr",
+        target="results/moments/{target}--{target}.zarr",
+        pair=pair_moments,
+    output:
+        part=temp(directory("results/covlasso/{source}--{target}.part{batch}.zarr")),
+    log:
+        "logs/solve_covlasso/{source}--{target}.part{batch}.log",
+    benchmark:
+        "logs/benchmarks/solve_covlasso/{source}--{target}.part{batch}.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 2
+    resources:
+        mem_mb=solver_mem_mb,
+        runtime=60,
+    params:
+        batches=BATCHES,
+        max_support=config["covlasso"]["max_support"],
+        exclude_own=config["covlasso"]["exclude_own"],
+        alpha=config["covlasso"]["alpha"],
+        relative_alpha=config["covlasso"]["relative_alpha"],
+    script:
+        "../scripts/solve_covlasso.py"
+
+
+rule gather_covlasso:
+    """Gather the batches of one ordered pair of networks in one store."""
+    input:
+        parts=expand(
+            "results/covlasso/{{source}}--{{target}}.part{batch}.zarr",
+            batch=range(BATCHES),
+        ),
+    output:
+        paths=directory("results/covlasso/{source}--{target}.zarr"),
+    log:
+        "logs/gather_covlasso/{source}--{target}.log",
+    benchmark:
+        "logs/benchmarks/gather_covlasso/{source}--{target}.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    resources:
+        mem_mb=solver_mem_mb,
+        runtime=20,
+    script:
+        "../scripts/gather_covlasso.py"

@@ -1,0 +1,29 @@
+# in:  results/covlasso/{source}--{target}.zarr and the logits of both splits
+# out: results/evaluation/{source}--{target}.zarr
+
+
+rule evaluate_dependencies:
+    """Judge every dependency on the images that it was fitted on and on held-out ones."""
+    input:
+        paths="results/covlasso/{source}--{target}.zarr",
+        within="results/moments/{source}--{source}.zarr",
+        pair=pair_moments,
+        source=expand("results/logits/{{source}}/{split}.zarr", split=JUDGED_SPLITS),
+        target=expand("results/logits/{{target}}/{split}.zarr", split=JUDGED_SPLITS),
+    output:
+        evaluation=directory("results/evaluation/{source}--{target}.zarr"),
+    log:
+        "logs/evaluate_dependencies/{source}--{target}.log",
+    benchmark:
+        "logs/benchmarks/evaluate_dependencies/{source}--{target}.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 2
+    resources:
+        mem_mb=solver_mem_mb,
+        runtime=240,
+    params:
+        dataset=config["dataset"]["name"],
+        splits=JUDGED_SPLITS,
+    script:
+        "../scripts/evaluate_dependencies.py"

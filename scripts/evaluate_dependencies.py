@@ -1,0 +1,42 @@
+"""Judge the dependencies of one ordered pair of networks on the images of one or more splits."""
+
+from typing import TYPE_CHECKING
+
+from neuraldeps.dependencies import evaluation_dataset
+from neuraldeps.logs import job_log
+from neuraldeps.stores import write_store
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(
+    paths: str,
+    within: str,
+    pair: str,
+    source: list[str],
+    target: list[str],
+    evaluation: str,
+    *,
+    splits: list[str],
+    dataset: str,
+    threads: int,
+) -> None:
+    logits = dict(zip(splits, zip(source, target, strict=True), strict=True))
+    result = evaluation_dataset(paths, within, pair, logits, dataset=dataset, n_threads=threads)
+    write_store(result, evaluation)
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):
+        main(
+            snakemake.input.paths,
+            snakemake.input.within,
+            snakemake.input.pair,
+            list(snakemake.input.source),
+            list(snakemake.input.target),
+            snakemake.output.evaluation,
+            splits=snakemake.params.splits,
+            dataset=snakemake.params.dataset,
+            threads=snakemake.threads,
+        )

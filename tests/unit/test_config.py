@@ -1,0 +1,94 @@
+"""Every wrong configuration is one line that names the key, the value and the mend."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from neuraldeps.config import check_config
+from neuraldeps.errors import InputError
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = str(ROOT / "schemas/config.schema.yaml")
+
+
+def default():
+    return yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+def changed(path, value):
+    config = copy.deepcopy(default())
+    *parents, last = path.split(".")
+    at = config
+    for key in parents:
+        at = at[key]
+    if value is DELETE:
+        del at[last]
+    else:
+        at[last] = value
+    return config
+
+
+DELETE = object()
+
+WRONG = [
+    ("datset", {}, r"unknown key datset; did you mean dataset\?"),
+    ("covlasso.max_suport", 3, r"unknown key covlasso\.max_suport; did you mean max_support\?"),
+    ("dataset.n_categories", DELETE, r"missing key dataset\.n_categories; add it: Number of"),
+    ("dataset.n_categories", 0, r"dataset\.n_categories is 0; it must be at least 2"),
+    ("dataset.n_categories", "many", r"dataset\.n_categories is 'many', of type str; .* integer"),
+    ("dataset.name", "cifar", r"dataset\.name is 'cifar'; it must be one of glyphs"),
+    ("models", {}, r"models has 0 entries; it needs at least 1"),
+    ("models.resnet18.architecture", DELETE, r"missing key models\.resnet18\.architecture; add"),
+    ("models.resnet18.checkpoint", "x.pth", r"resnet18 has train and checkpoint of .* exactly one"),
+    ("models.resnet18.train", DELETE, r"models\.resnet18 has none of .* give exactly one"),
+    ("covlasso.alpha", [1.0, -0.5], r"covlasso\.alpha\[1\] is -0\.5; it must be greater than 0"),
+    ("covlasso.relative_alpha", [2], r"covlasso\.relative_alpha\[0\] is 2; it must be at most 1"),
+    ("covlasso.max_support", 1000, r"max_support is 1000; it must be less than .*n_categories"),
+    ("moments.gauge", "centred", r"moments\.gauge is 'centred'; it must be one of raw, zero_mean"),
+    ("splits.test", "val", r"splits\.test is 'val'; it must be one of dataset\.splits: fit"),
+    ("pairs", [["resnet18", "vit"]], r"pairs\[0\] names 'vit'; it must be one of models"),
+    ("tables.table1.support_size", [4, 3], r"support_size is \[4, 3\]; it must rise"),
+    ("figures.chord.n_base", 999, r"n_base \+ n_targets is 1009; it must be at most"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "message"), WRONG)
+def test_names_key_value_and_mend_on_one_line(path, value, message):
+    with pytest.raises(InputError, match=message) as caught:
+        check_config(changed(path, value), SCHEMA, "config.yaml")
+    assert str(caught.value).startswith("config.yaml: ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a--b", "a/b", "-a", "a b", ""])
+def test_refuses_names_that_cannot_stand_in_a_file_name(name):
+    config = default()
+    config["models"][name] = config["models"]["resnet18"]
+    with pytest.raises(InputError, match="is not allowed; use letters"):
+        check_config(config, SCHEMA, "config.yaml")
+
+
+@pytest.mark.parametrize(
+    "path", [ROOT / "config.yaml", *sorted((ROOT / "config").glob("*.yaml"))], ids=lambda p: p.name
+)
+def test_every_configuration_here_is_right(path):
+    check_config(yaml.safe_load(path.read_text()), SCHEMA, path.name)
+
+
+def leaves(schema, path=()):
+    yield path, schema
+    for key, value in schema.get("properties", {}).items():
+        yield from leaves(value, (*path, key))
+    for key in ("additionalProperties", "items"):
+        if isinstance(schema.get(key), dict):
+            yield from leaves(schema[key], (*path, "*"))
+
+
+def test_schema_says_what_every_key_means_and_refuses_unknown_ones():
+    for path, schema in leaves(yaml.safe_load(Path(SCHEMA).read_text())):
+        if path and path[-1] != "*":
+            assert schema.get("description"), path
+        if schema.get("type") == "object" and path[-1:] != ("model_kwargs",):
+            assert "additionalProperties" in schema, path
