@@ -1,0 +1,271 @@
+"""Logits of images under a network, into a store, shard by shard, without the device ever waiting."""
+
+import json
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from timm.data import resolve_model_data_config
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from neuraldeps.errors import InputError
+from neuraldeps.images import Images, StoredImages
+from neuraldeps.networks import Standardise, build_network, load_checkpoint, weights_digest
+from neuraldeps.stores import ShardedArray, provenance, rows_per_shard, to_be_written
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ExtractionOptions:
+    """How to run a network; names and meanings are those of timm's validation script.
+
+    Attributes
+    ----------
+    batch_size : int
+        Batches begin anew in every shard, so that no logit depends on where a job began.
+    device : str
+        `auto`, or a device of PyTorch.
+    amp, amp_dtype
+        Automatic mixed precision, in `bfloat16` or `float16`. Logits are stored as float32.
+    channels_last : bool
+    torchcompile : bool or str
+        Compile the network, with the backend of this name or the default one.
+    """
+
+    batch_size: int = 512
+    device: str = "auto"
+    amp: bool = False
+    amp_dtype: str = "bfloat16"
+    channels_last: bool = True
+    torchcompile: bool | str = False
+
+    def as_config(self) -> dict[str, Any]:
+        """Values that logits depend on, for provenance: all but the device."""
+        return {name: value for name, value in asdict(self).items() if name != "device"}
+
+
+def lay_out_logits(
+    path: str,
+    images: Images,
+    *,
+    made_by: str,
+    config: Mapping[str, Any],
+    sources: Mapping[str, str],
+    rows: int | None = None,
+) -> ShardedArray:
+    """Lay out a store of logits.
+
+    Parameters
+    ----------
+    path : str
+        Declared path of the finished store.
+    images : Images
+        Their coordinates along `sample` and `category` are carried over.
+    made_by : str
+        Name of the rule.
+    config, sources : mapping
+        For `neuraldeps.stores.provenance`.
+    rows : int, optional
+        Rows per shard; 32 MiB worth of them by default.
+
+    Returns
+    -------
+    ShardedArray
+        `logits` (sample, category), float32.
+    """
+    shape = (len(images), images.coords.sizes["category"])
+    title = "Logits of every image: raw, neither centred nor normalised"
+    template = xr.Dataset(
+        {"logits": (("sample", "category"), to_be_written(shape, np.float32))},
+        coords=images.coords.coords,
+        attrs=provenance(
+            made_by, title, config=config, sources=sources, packages=("torch", "timm")
+        ),
+    )
+    template["logits"].attrs = {"long_name": "logit", "units": "logit"}
+    return ShardedArray(template, "logits", path, rows or rows_per_shard(4 * shape[1]))
+
+
+def prepare_extraction(
+    model: str,
+    spec: Mapping[str, Any],
+    card: str,
+    checkpoint: str | None,
+    images: str,
+    path: str,
+    options: ExtractionOptions,
+    rows: int | None = None,
+) -> tuple[nn.Module, Images, ShardedArray]:
+    """Open what an extraction needs: the network with its weights, the images, the store to be.
+
+    Parameters
+    ----------
+    model : str
+        Name of the model in the configuration.
+    spec : mapping
+        For `neuraldeps.networks.build_network`.
+    card : str
+        What `check_network` wrote.
+    checkpoint : str, optional
+        Weights; those of timm by default.
+    images : str
+        Store of images.
+    path : str
+        Declared path of the store of logits.
+    options : ExtractionOptions
+    rows : int, optional
+        Rows per shard.
+
+    Returns
+    -------
+    tuple of Module, Images and ShardedArray
+        For `extract_logits`.
+
+    Raises
+    ------
+    InputError
+        If the weights are not the network's, or the categories not the images'.
+    """
+    described = json.loads(Path(card).read_text())
+    stored = StoredImages(images)
+    if stored.coords.sizes["category"] != described["n_categories"]:
+        raise InputError(
+            f"{images}: has {stored.coords.sizes['category']} categories, {card} "
+            f"{described['n_categories']}; remove both and run again"
+        )
+    spec = spec if checkpoint is None else {**spec, "pretrained": False}
+    network = build_network(model, spec, described["n_categories"], described)
+    if checkpoint is not None:
+        load_checkpoint(network, checkpoint, model)
+    config = {
+        "model": model,
+        "architecture": described["architecture"],
+        "model_kwargs": described["model_kwargs"],
+        "data_config": resolve_model_data_config(network),
+        **options.as_config(),
+    }
+    sources = {"images": stored.fingerprint, "weights": weights_digest(network)}
+    logits = lay_out_logits(
+        path, stored, made_by="extract_logits", config=config, sources=sources, rows=rows
+    )
+    return network, stored, logits
+
+
+def extract_logits(
+    network: nn.Module,
+    images: Images,
+    logits: ShardedArray,
+    options: ExtractionOptions,
+    *,
+    part: int = 0,
+    parts: int = 1,
+) -> None:
+    """Write the missing shards of one part of a store of logits.
+
+    Reading, the network and writing overlap: one thread reads ahead, one writes, and the device is
+    given the next batch without waiting for the last.
+
+    Parameters
+    ----------
+    network : Module
+        In evaluation mode. Moved to the device.
+    images : Images
+    logits : ShardedArray
+        See `lay_out_logits`. Not finished here: other parts may still be at work.
+    options : ExtractionOptions
+    part, parts : int
+        Which of how many strided parts of the shards: ``part, part + parts, ...``.
+
+    Raises
+    ------
+    StoreError
+        If a logit is not finite.
+    """
+    logits.begin()
+    mine = [shard for shard in logits.missing() if shard % parts == part]
+    n_images = sum(last - first for first, last in map(logits.bounds, mine))
+    if not mine:
+        logger.info("part %d of %d: nothing is missing", part + 1, parts)
+        return
+    run = _Runner(network, options)
+    began = time.perf_counter()
+    with (
+        ThreadPoolExecutor(1) as reader,
+        ThreadPoolExecutor(1) as writer,
+        tqdm(total=n_images, desc="extract", unit="image", unit_scale=True, mininterval=1) as bar,
+    ):
+        writing: Future | None = None
+        for shard in mine:
+            first, last = logits.bounds(shard)
+            batches = _ahead(reader, images.batches(first, last, options.batch_size))
+            values = []
+            for pixels in batches:
+                values.append(run(pixels))
+                bar.update(len(pixels))
+            if writing is not None:
+                writing.result()
+            writing = writer.submit(_write, logits, shard, values)
+        writing.result()
+    took = time.perf_counter() - began
+    logger.info(
+        "part %d of %d: %d images in %.1f s on %s, %.0f images/s",
+        part + 1,
+        parts,
+        n_images,
+        took,
+        run.device,
+        n_images / took,
+    )
+
+
+class _Runner:
+    """A network on its device, given pixels and giving logits."""
+
+    def __init__(self, network: nn.Module, options: ExtractionOptions) -> None:
+        self.device = torch.device(options.device if options.device != "auto" else _best_device())
+        self.format = torch.channels_last if options.channels_last else torch.contiguous_format
+        self.standardise = Standardise(resolve_model_data_config(network)).to(self.device)
+        self.network = network.to(self.device, memory_format=self.format)
+        if options.torchcompile:
+            backend = "inductor" if options.torchcompile is True else options.torchcompile
+            self.network = torch.compile(self.network, backend=backend)
+        self.autocast = torch.autocast(
+            self.device.type, getattr(torch, options.amp_dtype), enabled=options.amp
+        )
+
+    @torch.inference_mode()
+    def __call__(self, pixels: np.ndarray) -> Tensor:
+        """Logits (image, category), on the device, perhaps still being worked out."""
+        batch = torch.from_numpy(pixels)
+        if self.device.type == "cuda":
+            batch = batch.pin_memory()
+        batch = batch.to(self.device, non_blocking=True)
+        with self.autocast:
+            inputs = self.standardise(batch).contiguous(memory_format=self.format)
+            return self.network(inputs)
+
+
+def _best_device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _write(logits: ShardedArray, shard: int, values: list[Tensor]) -> None:
+    """Wait for the device, in the writer's thread, and write."""
+    logits.write(shard, torch.cat([value.float().cpu() for value in values]).numpy())
+
+
+def _ahead(pool: ThreadPoolExecutor, batches: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Have the next batch read by another thread while one is used."""
+    coming = pool.submit(next, batches, None)
+    while (batch := coming.result()) is not None:
+        coming = pool.submit(next, batches, None)
+        yield batch

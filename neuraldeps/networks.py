@@ -1,0 +1,235 @@
+"""Networks by timm: built from their configuration, loaded from a checkpoint, described on a card."""
+
+import difflib
+import hashlib
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from timm.data import resolve_model_data_config
+from torch import Tensor, nn
+
+from neuraldeps.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+OVERLAY = ("input_size", "mean", "std", "interpolation", "crop_pct", "crop_mode")
+
+
+class Standardise(nn.Module):
+    """Turn 8-bit pixels into what a network was trained on: ``(pixel / 255 - mean) / std``.
+
+    Parameters
+    ----------
+    data_config : mapping
+        timm's data configuration of the network, of which `mean` and `std` are used.
+    """
+
+    def __init__(self, data_config: Mapping[str, Any]) -> None:
+        super().__init__()
+        for name in "mean", "std":
+            value = torch.tensor(data_config[name], dtype=torch.float32) * 255
+            self.register_buffer(name, value.reshape(1, -1, 1, 1), persistent=False)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Standardise a batch (image, channel, y, x) uint8 to float32."""
+        return pixels.float().sub_(self.mean).div_(self.std)
+
+
+def build_network(
+    name: str,
+    spec: Mapping[str, Any],
+    n_categories: int,
+    data_config: Mapping[str, Any] | None = None,
+    *,
+    seed: int | None = None,
+) -> nn.Module:
+    """Build a timm network with the weights it starts from.
+
+    Parameters
+    ----------
+    name : str
+        Name of the model in the configuration, for error messages.
+    spec : mapping
+        `architecture` (timm's name), optionally `model_kwargs` (for `timm.create_model`) and
+        `pretrained` (weights by timm).
+    n_categories : int
+    data_config : mapping, optional
+        What the images are, in timm's words (`input_size` (channel, y, x), `mean`, `std`,
+        `interpolation`, `crop_pct`, `crop_mode`), in place of the architecture's own. Entries of the
+        same names in `spec` come first.
+    seed : int, optional
+        Seed of the initial weights.
+
+    Returns
+    -------
+    Module
+        In evaluation mode. ``timm.data.resolve_model_data_config(network)`` tells its preprocessing.
+
+    Raises
+    ------
+    InputError
+        If timm does not know the architecture, or does not take its options.
+    """
+    architecture, model_kwargs = spec["architecture"], dict(spec.get("model_kwargs") or {})
+    if not timm.is_model(architecture):
+        near = timm.list_models(f"*{architecture}*")[:3] or _nearest(architecture)
+        raise InputError(
+            f"models.{name}.architecture: timm knows no {architecture!r}; nearest are {', '.join(near)}"
+        )
+    overlay = {
+        key: value
+        for key, value in {**(data_config or {}), **spec}.items()
+        if key in OVERLAY and value is not None
+    }
+    overlay = {key: tuple(v) if isinstance(v, list) else v for key, v in overlay.items()}
+    channels = overlay.get("input_size", (3,))[0]
+    if seed is not None:
+        torch.manual_seed(seed)
+    try:
+        network = timm.create_model(
+            architecture,
+            pretrained=bool(spec.get("pretrained")),
+            num_classes=n_categories,
+            in_chans=channels,
+            pretrained_cfg_overlay=overlay or None,
+            **model_kwargs,
+        )
+    except (TypeError, ValueError, RuntimeError, AssertionError) as error:
+        raise InputError(
+            f"models.{name}.model_kwargs: {architecture} cannot be built with {model_kwargs} "
+            f"({_first_line(error)}); take options of its timm constructor"
+        ) from error
+    return network.eval()
+
+
+def load_checkpoint(network: nn.Module, path: str, name: str) -> None:
+    """Load weights into a network; safetensors, or anything that `torch.load` reads as weights only.
+
+    Parameters
+    ----------
+    network : Module
+    path : str
+    name : str
+        Name of the model in the configuration, for error messages.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or holds other names or shapes than the network.
+    """
+    key = f"models.{name}.checkpoint: {path}"
+    if not Path(path).is_file():
+        raise InputError(f"{key} does not exist; correct the path")
+    try:
+        weights = timm.models.load_state_dict(path, device="cpu", weights_only=True)
+    except (SafetensorError, RuntimeError, OSError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"{key} cannot be read as weights ({_first_line(error)}); give safetensors or a state dict"
+        ) from error
+    except Exception as error:  # what unpickling raises is not bounded
+        if type(error).__module__ not in {"_pickle", "pickle"}:
+            raise
+        raise InputError(
+            f"{key} is no file of weights alone ({_first_line(error)}); save the state dict alone"
+        ) from error
+    own = network.state_dict()
+    for problem, names in (
+        ("lacks", [n for n in own if n not in weights]),
+        ("has, and the network has not,", [n for n in weights if n not in own]),
+    ):
+        if names:
+            raise InputError(
+                f"{key} {problem} {len(names)} tensors ({', '.join(names[:3])}); "
+                f"set models.{name}.architecture and model_kwargs to what it was trained with"
+            )
+    for tensor, value in own.items():
+        if value.shape != weights[tensor].shape:
+            raise InputError(
+                f"{key} has {tensor} of shape {tuple(weights[tensor].shape)}, the network "
+                f"{tuple(value.shape)}; correct the checkpoint, model_kwargs or the number of categories"
+            )
+    network.load_state_dict(weights)
+
+
+def save_checkpoint(network: nn.Module, path: str) -> None:
+    """Save weights as safetensors, whole or not at all."""
+    aside = Path(path).with_name(f".{Path(path).name}.partial")
+    aside.parent.mkdir(parents=True, exist_ok=True)
+    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, aside)
+    aside.rename(path)
+
+
+def weights_digest(network: nn.Module) -> str:
+    """SHA-256 of a network's weights, hexadecimal: names, shapes and bytes."""
+    digest = hashlib.sha256()
+    for name, value in sorted(network.state_dict().items()):
+        digest.update(f"{name}{tuple(value.shape)}{value.dtype}".encode())
+        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def describe_network(
+    name: str, spec: Mapping[str, Any], network: nn.Module, n_categories: int
+) -> dict[str, Any]:
+    """Describe a network after having seen it work on one blank image.
+
+    Returns
+    -------
+    dict
+        `architecture`, `model_kwargs`, `n_categories`, `param_count`, `feature_dimension` d (what
+        the classifier sees), `rank_bound` ``min(n_categories, d + 1)`` of its logits, and timm's
+        data configuration: `input_size`, `mean`, `std`, `interpolation`, `crop_pct`, `crop_mode`.
+
+    Raises
+    ------
+    InputError
+        If the network does not take images of its `input_size`, or gives another number of logits.
+    """
+    data_config = resolve_model_data_config(network)
+    with torch.inference_mode():
+        try:
+            logits = network(torch.zeros(1, *data_config["input_size"]))
+        except (RuntimeError, AssertionError, ValueError) as error:
+            raise InputError(
+                f"models.{name}.architecture: {spec['architecture']} does not take images of "
+                f"{data_config['input_size']} ({_first_line(error)}); set img_size in its model_kwargs"
+            ) from error
+    if logits.shape != (1, n_categories):
+        raise InputError(
+            f"models.{name}.architecture: {spec['architecture']} gives an output of shape "
+            f"{tuple(logits.shape)}, expected (1, {n_categories}); take a network that classifies"
+        )
+    dimension = _feature_dimension(network)
+    return {
+        "model": name,
+        "architecture": spec["architecture"],
+        "model_kwargs": dict(spec.get("model_kwargs") or {}),
+        "n_categories": n_categories,
+        "param_count": sum(parameter.numel() for parameter in network.parameters()),
+        "feature_dimension": dimension,
+        "rank_bound": min(n_categories, dimension + 1),
+        **{key: list(v) if isinstance(v, tuple) else v for key, v in data_config.items()},
+    }
+
+
+def _feature_dimension(network: nn.Module) -> int:
+    """Dimension of what the linear classifier sees."""
+    classifier = network.get_classifier()
+    for attribute in "in_features", "in_channels":
+        if hasattr(classifier, attribute):
+            return int(getattr(classifier, attribute))
+    return int(getattr(network, "head_hidden_size", network.num_features))
+
+
+def _nearest(architecture: str) -> list[str]:
+    return difflib.get_close_matches(architecture, timm.list_models(), n=3, cutoff=0)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,276 @@
+"""Training of a network: Lightning's loop with timm's optimisers, schedules and metrics."""
+
+import logging
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import lightning.pytorch as lightning
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.plugins.environments import LightningEnvironment
+from timm.data import resolve_model_data_config
+from timm.optim import create_optimizer_v2
+from timm.scheduler import create_scheduler_v2
+from timm.utils import accuracy
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from neuraldeps.networks import Standardise
+from neuraldeps.poses import seed_of
+
+logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+logger = logging.getLogger(__name__)
+
+ExtraLoss = Callable[[Tensor, Tensor], Tensor]
+
+
+class TrainingData(Protocol):
+    """What a network learns from: map-style data sets of (8-bit pixels (channel, y, x), label)."""
+
+    def __len__(self) -> int:
+        """Images in an epoch."""
+
+    def epoch(self, epoch: int) -> Dataset:
+        """Images of one epoch."""
+
+    def validation(self) -> Dataset:
+        """Images to watch the training with."""
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How to train; names and meanings are those of timm's training script.
+
+    Attributes
+    ----------
+    epochs, batch_size : int
+        The batch is that of one device.
+    opt, lr, weight_decay, momentum, opt_kwargs
+        For ``timm.optim.create_optimizer_v2``.
+    sched, warmup_epochs, warmup_lr, min_lr, sched_kwargs
+        For ``timm.scheduler.create_scheduler_v2``, stepped after every update.
+    smoothing : float
+        Label smoothing.
+    clip_grad, clip_mode
+        Gradient clipping, by `norm` or `value`.
+    channels_last : bool
+    workers : int
+        Processes that load images.
+    precision, accelerator, devices, num_nodes, strategy
+        For Lightning's `Trainer`.
+    """
+
+    epochs: int
+    batch_size: int = 128
+    opt: str = "sgd"
+    lr: float = 0.1
+    weight_decay: float = 0.0
+    momentum: float = 0.9
+    opt_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    sched: str = "cosine"
+    warmup_epochs: float = 0
+    warmup_lr: float = 1e-5
+    min_lr: float = 0.0
+    sched_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    smoothing: float = 0.0
+    clip_grad: float | None = None
+    clip_mode: str = "norm"
+    channels_last: bool = True
+    workers: int = 0
+    precision: str = "32-true"
+    accelerator: str = "auto"
+    devices: int | str = 1
+    num_nodes: int = 1
+    strategy: str = "auto"
+
+    def as_config(self) -> dict[str, Any]:
+        """Plain values, for provenance."""
+        return asdict(self)
+
+
+def train(
+    network: nn.Module,
+    data: TrainingData,
+    options: TrainingOptions,
+    *,
+    seed: int,
+    work_dir: str | Path,
+    extra_loss: ExtraLoss | None = None,
+    stop_after: int | None = None,
+) -> list[dict[str, float]]:
+    """Train a network in place, from the weights that it has.
+
+    Parameters
+    ----------
+    network : Module
+        A timm network: its data configuration says how pixels are standardised.
+    data : TrainingData
+    options : TrainingOptions
+    seed : int
+        Seed of the order of the images and of everything random in the network.
+    work_dir : path
+        Folder of this training alone. After every epoch a checkpoint is left there, and a training
+        that finds one goes on from it, to the same bytes as if it had never been interrupted.
+    extra_loss : callable, optional
+        Of a batch's logits (image, category) and labels (image,); added to the cross-entropy.
+    stop_after : int, optional
+        Leave after this many epochs of the schedule.
+
+    Returns
+    -------
+    list of dict
+        One row per epoch: `epoch` (from 1), `train_loss` (in nats), `valid_loss`, `valid_top1`,
+        `valid_top5` (in percent), `learning_rate` (at the epoch's end).
+    """
+    work_dir = Path(work_dir)
+    loop = _Loop(network, data, options, seed, extra_loss)
+    if options.channels_last:
+        loop.to(memory_format=torch.channels_last)
+    trainer = lightning.Trainer(
+        max_epochs=stop_after or options.epochs,
+        accelerator=options.accelerator,
+        devices=options.devices,
+        num_nodes=options.num_nodes,
+        strategy=options.strategy,
+        precision=options.precision,
+        gradient_clip_val=options.clip_grad,
+        gradient_clip_algorithm=options.clip_mode if options.clip_grad else None,
+        # one node is launched by Lightning itself, also inside a job of Slurm
+        plugins=[LightningEnvironment()] if options.num_nodes == 1 else None,
+        callbacks=[
+            TQDMProgressBar(refresh_rate=max(1, len(data) // options.batch_size // 20)),
+            ModelCheckpoint(work_dir, "{epoch:05d}", save_on_train_epoch_end=True),
+        ],
+        logger=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        reload_dataloaders_every_n_epochs=1,
+        default_root_dir=work_dir,
+    )
+    last = max(work_dir.glob("*.ckpt"), default=None)
+    if last is not None:
+        logger.info("go on from %s", last.name)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have many workers")
+        warnings.filterwarnings("ignore", message=".*exists and is not empty")
+        warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec")
+        network.train()
+        trainer.fit(loop, ckpt_path=last, weights_only=True)
+    network.eval()
+    return loop.curve
+
+
+class _Loop(lightning.LightningModule):
+    """One step of training and one of validation, for Lightning."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        data: TrainingData,
+        options: TrainingOptions,
+        seed: int,
+        extra_loss: ExtraLoss | None,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.standardise = Standardise(resolve_model_data_config(network))
+        self.data, self.options, self.seed, self.extra_loss = data, options, seed, extra_loss
+        self.loss = nn.CrossEntropyLoss(label_smoothing=options.smoothing)
+        self.curve: list[dict[str, float]] = []
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        inputs = self.standardise(pixels)
+        if self.options.channels_last:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        return self.network(inputs)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
+        pixels, labels = batch
+        logits = self(pixels)
+        loss = self.loss(logits, labels)
+        if self.extra_loss is not None:
+            loss = loss + self.extra_loss(logits, labels)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, sync_dist=True)
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
+        pixels, labels = batch
+        logits = self(pixels)
+        top1, top5 = accuracy(logits, labels, topk=(1, 5))
+        values = {"valid_loss": nn.functional.cross_entropy(logits, labels)}
+        values |= {"valid_top1": top1, "valid_top5": top5}
+        self.log_dict(values, prog_bar=True, batch_size=len(labels), sync_dist=True)
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        options = self.options
+        optimizer = create_optimizer_v2(
+            self.network,
+            opt=options.opt,
+            lr=options.lr,
+            weight_decay=options.weight_decay,
+            momentum=options.momentum,
+            **options.opt_kwargs,
+        )
+        scheduler, _ = create_scheduler_v2(
+            optimizer,
+            sched=options.sched,
+            num_epochs=options.epochs,
+            warmup_epochs=options.warmup_epochs,
+            warmup_lr=options.warmup_lr,
+            min_lr=options.min_lr,
+            step_on_epochs=False,
+            updates_per_epoch=len(self.data) // self.trainer.world_size // options.batch_size,
+            **options.sched_kwargs,
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
+
+    def lr_scheduler_step(self, scheduler: Any, _: Any) -> None:
+        scheduler.step_update(self.global_step)
+
+    def train_dataloader(self) -> DataLoader:
+        epoch = self.current_epoch
+        order = torch.Generator().manual_seed(seed_of(self.seed, "order", epoch))
+        return self._loader(self.data.epoch(epoch), shuffle=True, drop_last=True, generator=order)
+
+    def val_dataloader(self) -> DataLoader:
+        return self._loader(self.data.validation())
+
+    def _loader(self, dataset: Dataset, **how: Any) -> DataLoader:
+        return DataLoader(
+            dataset,
+            self.options.batch_size,
+            num_workers=self.options.workers,
+            collate_fn=getattr(dataset, "collate", None),
+            **how,
+        )
+
+    def on_train_epoch_start(self) -> None:
+        torch.manual_seed(seed_of(self.seed, "epoch", self.current_epoch, self.global_rank))
+        self._began = time.perf_counter()
+
+    def on_train_epoch_end(self) -> None:
+        took = time.perf_counter() - self._began
+        metrics = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+        rate = self.optimizers().param_groups[0]["lr"]
+        self.curve.append({"epoch": self.current_epoch + 1, **metrics, "learning_rate": rate})
+        logger.info(
+            "epoch %d of %d: train loss %.4f, validation top-1 %.2f %%, %.0f images/s",
+            self.current_epoch + 1,
+            self.options.epochs,
+            metrics["train_loss"],
+            metrics["valid_top1"],
+            len(self.data) / took,
+        )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["curve"] = self.curve
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.curve = checkpoint["curve"]

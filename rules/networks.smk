@@ -1,0 +1,53 @@
+# in:  the configuration of every network, results/images/bitmaps.zarr
+# out: results/networks/{model}/card.json, and model.safetensors and curve.csv of those trained here
+
+
+rule check_network:
+    """Check a network before any long work: it can be built, loaded and run; describe it."""
+    input:
+        lambda wildcards: model_spec(wildcards).get("checkpoint", []),
+    output:
+        card="results/networks/{model}/card.json",
+    log:
+        "logs/check_network/{model}.log",
+    benchmark:
+        "logs/benchmarks/check_network/{model}.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=10,
+    params:
+        spec=model_spec,
+        n_categories=N_CATEGORIES,
+        dataset=config["dataset"]["name"],
+        img_size=config["dataset"]["img_size"],
+    script:
+        "../scripts/check_network.py"
+
+
+rule train_backbone:
+    """Train a network from scratch on fresh poses of the glyphs."""
+    input:
+        bitmaps="results/images/bitmaps.zarr",
+        card=ancient("results/networks/{model}/card.json"),
+    output:
+        checkpoint="results/networks/{model}/model.safetensors",
+        curve="results/networks/{model}/curve.csv",
+    log:
+        "logs/train_backbone/{model}.log",
+    benchmark:
+        "logs/benchmarks/train_backbone/{model}.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=1440,
+        gpu=config["extraction"]["gpu"],
+    params:
+        spec=model_spec,
+        seed=config["seed"],
+    script:
+        "../scripts/train_backbone.py"

@@ -1,0 +1,43 @@
+"""Check a network before any long work: it can be built, loaded and run; describe it on a card."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neuraldeps.glyphs import data_config
+from neuraldeps.logs import job_log
+from neuraldeps.networks import build_network, describe_network, load_checkpoint
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(
+    card: str,
+    *,
+    model: str,
+    spec: Mapping[str, Any],
+    n_categories: int,
+    dataset: str,
+    img_size: int,
+) -> None:
+    images = data_config(img_size) if dataset == "glyphs" else None
+    network = build_network(model, {**spec, "pretrained": False}, n_categories, images)
+    if checkpoint := spec.get("checkpoint"):
+        load_checkpoint(network, checkpoint, model)
+    described = describe_network(model, spec, network, n_categories)
+    Path(card).parent.mkdir(parents=True, exist_ok=True)
+    Path(card).write_text(json.dumps(described, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):
+        main(
+            snakemake.output.card,
+            model=snakemake.wildcards.model,
+            spec=snakemake.params.spec,
+            n_categories=snakemake.params.n_categories,
+            dataset=snakemake.params.dataset,
+            img_size=snakemake.params.img_size,
+        )

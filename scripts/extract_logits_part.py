@@ -1,0 +1,55 @@
+"""Write one part of a network's logits; extract_logits finishes the store."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from neuraldeps.extraction import ExtractionOptions, extract_logits, prepare_extraction
+from neuraldeps.logs import job_log
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(
+    card: str,
+    checkpoint: str | None,
+    images: str,
+    done: str,
+    *,
+    model: str,
+    spec: Mapping[str, Any],
+    options: Mapping[str, Any],
+    rows: int | None,
+    logits: str,
+    part: int,
+    parts: int,
+    threads: int,
+) -> None:
+    torch.set_num_threads(threads)
+    how = ExtractionOptions(**options)
+    network, source, store = prepare_extraction(
+        model, spec, card, checkpoint, images, logits, how, rows
+    )
+    extract_logits(network, source, store, how, part=part, parts=parts)
+    Path(done).touch()
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):
+        main(
+            snakemake.input.card,
+            snakemake.input.get("checkpoint") or None,
+            snakemake.input.images,
+            snakemake.output.done,
+            model=snakemake.wildcards.model,
+            spec=snakemake.params.spec,
+            options=snakemake.params.options,
+            rows=snakemake.params.rows,
+            logits=f"results/logits/{snakemake.wildcards.model}/{snakemake.wildcards.split}.zarr",
+            part=int(snakemake.wildcards.part),
+            parts=snakemake.params.parts,
+            threads=snakemake.threads,
+        )

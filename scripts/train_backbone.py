@@ -1,0 +1,75 @@
+"""Train a network from scratch on fresh poses of the glyphs."""
+
+import csv
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from lightning.pytorch.utilities import rank_zero_only
+
+from neuraldeps.logs import job_log
+from neuraldeps.networks import build_network, save_checkpoint
+from neuraldeps.poses import PosedGlyphs, bitmap_tensor
+from neuraldeps.stores import fingerprint, open_store
+from neuraldeps.training import TrainingOptions, train
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(
+    bitmaps: str,
+    card: str,
+    checkpoint: str,
+    curve: str,
+    *,
+    model: str,
+    spec: Mapping[str, Any],
+    seed: int,
+    threads: int,
+) -> None:
+    torch.set_num_threads(threads)
+    described = json.loads(Path(card).read_text())
+    network = build_network(model, spec, described["n_categories"], described, seed=seed)
+    options = dict(spec["train"])
+    data = PosedGlyphs(
+        bitmap_tensor(open_store(bitmaps)["bitmap"].values),
+        options.pop("samples_per_category"),
+        options.pop("valid_samples_per_category", 10),
+        described["input_size"][-1],
+        seed,
+    )
+    training = TrainingOptions(**options)
+    everything = [described, dict(spec), seed, fingerprint(bitmaps)]
+    digest = hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
+    work_dir = Path(checkpoint).parent / f".training.{digest[:16]}.partial"
+    rows = train(network, data, training, seed=seed, work_dir=work_dir)
+    _write(network, rows, checkpoint, curve, work_dir)
+
+
+@rank_zero_only
+def _write(network, rows, checkpoint, curve, work_dir) -> None:
+    save_checkpoint(network, checkpoint)
+    with open(curve, "w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    shutil.rmtree(work_dir)
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):
+        main(
+            snakemake.input.bitmaps,
+            snakemake.input.card,
+            snakemake.output.checkpoint,
+            snakemake.output.curve,
+            model=snakemake.wildcards.model,
+            spec=snakemake.params.spec,
+            seed=snakemake.params.seed,
+            threads=snakemake.threads,
+        )
