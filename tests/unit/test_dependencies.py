@@ -1,0 +1,131 @@
+"""From moment stores to judged dependencies, against scikit-learn on the raw logits."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from sklearn.linear_model import Lasso
+
+from neuraldeps.dependencies import evaluation_dataset, gather_dataset, solve_dataset
+from neuraldeps.moments import moment_dataset
+from neuraldeps.stores import open_store, write_store
+from tests.unit.test_moments import values_of, write_logits
+
+N, ROWS, BATCHES, MAX_SUPPORT = 17, 800, 3, 5
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dependencies")
+    rng = np.random.default_rng(0)
+    mixing = rng.standard_normal((9, N))
+    logits = {}
+    for model in "gf":
+        values = rng.standard_normal((ROWS, 9)) @ mixing + 0.3 * rng.standard_normal((ROWS, N))
+        logits[model] = write_logits(folder / f"{model}.zarr", values, rows=256)
+    paths = {}
+    for a, b in (("f", "f"), ("f", "g"), ("g", "g")):
+        paths[a, b] = str(folder / f"{a}--{b}.zarr")
+        moments = moment_dataset(logits[a], logits[b], "raw", (a, b))
+        write_store(moments, paths[a, b], contiguous=["second_moment"])
+    return folder, logits, paths
+
+
+def solved(stores, source, target):
+    folder, _, paths = stores
+    pair = paths[tuple(sorted((source, target)))]
+    parts = []
+    for batch in range(BATCHES):
+        part = folder / f"{source}--{target}.part{batch}.zarr"
+        dataset = solve_dataset(
+            *(paths[source, source], paths[target, target], pair, (source, target)),
+            batch=batch,
+            batches=BATCHES,
+            max_support=MAX_SUPPORT,
+            exclude_own=True,
+            alpha=[0.05, 50.0],
+            relative_alpha=[0.2],
+        )
+        write_store(dataset, part)
+        parts.append(str(part))
+    path = folder / f"{source}--{target}.paths.zarr"
+    write_store(gather_dataset(parts), path)
+    return str(path), pair
+
+
+def lasso(f, y, own, alpha):
+    """scikit-learn on the raw logits, own category left out."""
+    others = np.delete(np.arange(N), own)
+    model = Lasso(alpha=alpha, fit_intercept=False, tol=1e-14, max_iter=100_000)
+    coef = np.zeros(N)
+    coef[others] = model.fit(f[:, others], y).coef_
+    return coef
+
+
+def dense(support, coef):
+    w = np.zeros(N)
+    w[support[support >= 0]] = coef[support >= 0]
+    return w
+
+
+@pytest.mark.parametrize(("source", "target"), [("f", "f"), ("f", "g"), ("g", "f")])
+def test_gathered_solutions_are_scikit_learns(stores, source, target):
+    dataset = open_store(solved(stores, source, target)[0]).load()
+    f, g = values_of(stores[1][source]), values_of(stores[1][target])
+    assert dataset["target_category"].values.tolist() == list(range(N))
+    assert dataset["support"].dtype == np.int32
+    for i in range(N):
+        at = dataset.isel(target_category=i)
+        for p, alpha in enumerate(at["alpha_at_penalty"].values):
+            w = dense(at["support_at_penalty"].values[p], at["coef_at_penalty"].values[p])
+            # coordinate descent to tolerance 1e-14 on a well conditioned problem
+            np.testing.assert_allclose(w, lasso(f, g[:, i], i, alpha), atol=1e-7)
+        for knot in range(1, int(at["n_knots"])):
+            w = dense(at["support"].values[knot], at["coef"].values[knot])
+            oracle = lasso(f, g[:, i], i, at["alpha"].values[knot])
+            np.testing.assert_allclose(w, oracle, atol=1e-7)
+        sizes = (at["support_at_support_size"].values >= 0).sum(axis=1)
+        assert (sizes <= np.arange(1, MAX_SUPPORT + 1)).all()
+    assert dataset["alpha_at_penalty"].values[0, 1] == 50
+    assert (dataset["support_size_at_penalty"].values[:, 1] == 0).all()
+
+
+def test_gathering_forgets_nothing_whatever_the_batches(stores):
+    _, _, paths = stores
+    gathered = open_store(solved(stores, "f", "g")[0]).load()
+    whole = solve_dataset(
+        *(paths["f", "f"], paths["g", "g"], paths["f", "g"], ("f", "g")),
+        batch=0,
+        batches=1,
+        max_support=MAX_SUPPORT,
+        exclude_own=True,
+        alpha=[0.05, 50.0],
+        relative_alpha=[0.2],
+    )
+    xr.testing.assert_identical(gathered, whole)
+
+
+def test_judged_on_each_split(stores):
+    _, logits, paths = stores
+    path, pair = solved(stores, "f", "g")
+    judged = evaluation_dataset(
+        *(path, paths["f", "f"], pair), {"fit": (logits["f"], logits["g"])}, dataset="test"
+    )
+    f, g = values_of(logits["f"]), values_of(logits["g"])
+    winners = g.argmax(1)
+    for i in range(N):
+        at = judged.sel(target_category=i, split="fit")
+        positive = winners == i
+        assert int(at["n_positive"]) == positive.sum()
+        for k in range(1, MAX_SUPPORT + 1):
+            for estimator in ("lasso", "refit"):
+                one = at.sel(support_size=k, estimator=estimator)
+                w = dense(one["support"].values, one["coef"].values)
+                error = np.abs(g[:, i] - f @ w)
+                assert float(one["absolute_error"]) == pytest.approx(error.mean(), rel=1e-12)
+                assert float(one["relative_error_positive"]) == pytest.approx(
+                    error[positive].sum() / np.abs(g[positive, i]).sum(), rel=1e-12
+                )
+        null = at.isel(penalty=1)  # alpha 50: w = 0
+        assert float(null["relative_error_at_penalty"].sel(estimator="lasso")) == 1
+    assert judged.attrs["positives"]["fit"].startswith("pseudo-positives")
+    assert float(judged["original_accuracy"].sel(split="fit")) == 1

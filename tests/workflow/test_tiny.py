@@ -1,0 +1,156 @@
+"""The real DAG on little data: complete, labelled, reproducible, and redone only where needed."""
+
+import re
+import warnings
+from collections import Counter
+
+import numpy as np
+import pytest
+import xarray as xr
+import yaml
+
+from tests.workflow.conftest import HERE, contents, snakemake
+
+
+def planned(folder, config, *arguments):
+    """Rules that a dry run would execute, and how often."""
+    run = snakemake(folder, config, "--dry-run", "--quiet", "progress", *arguments)
+    assert run.returncode == 0, run.stdout
+    if "Nothing to be done" in run.stdout or not run.stdout.strip():
+        return Counter()
+    jobs = re.findall(r"^(?:local)?rule (\w+):|^(\w+) +(\d+)$", run.stdout, flags=re.M)
+    table = {name: int(count) for _, name, count in jobs if name and name != "total"}
+    return Counter(table)
+
+
+def written(tmp_path, change):
+    config = yaml.safe_load((HERE / "tiny.yaml").read_text())
+    change(config)
+    path = tmp_path / "changed.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def stores(folder):
+    return sorted(path.parent for path in folder.glob("results/**/zarr.json") if is_root(path))
+
+
+def is_root(document):
+    return document.parent.suffix == ".zarr"
+
+
+def test_every_store_opens_bare_without_a_warning_and_says_what_it_is(tiny):
+    found = stores(tiny)
+    assert len(found) >= 17
+    for path in found:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            dataset = xr.open_zarr(path)
+            dataset.load()
+        assert dataset.attrs["title"], path
+        assert dataset.attrs["made_by"], path
+        assert dataset.attrs["versions"]["zarr"], path
+        assert re.fullmatch("[0-9a-f]{64}", dataset.attrs["fingerprint"]), path
+        for name, variable in dataset.data_vars.items():
+            assert all(not dim.startswith("dim_") for dim in variable.dims), (path, name)
+
+
+def test_no_work_in_progress_is_left(tiny):
+    left = [path for path in tiny.glob("results/**/.*") if path.name != ".snakemake_timestamp"]
+    assert left == []
+
+
+def test_logits_carry_their_images_and_categories(tiny):
+    logits = xr.open_zarr(tiny / "results/logits/resnet/test.zarr")
+    assert dict(logits.sizes) == {"sample": 800, "category": 40}
+    assert logits["logits"].dtype == np.float32
+    assert logits["category_name"].values[0].isupper()
+    assert logits["category_code"].values[0].startswith("U+")
+    np.testing.assert_array_equal(np.bincount(logits["label"].values), np.full(40, 20))
+    assert len(set(logits["path"].values)) == 800
+
+
+def test_second_moments_are_numpys(tiny):
+    f, g = (
+        xr.open_zarr(tiny / f"results/logits/{model}/fit.zarr")["logits"].values.astype(float)
+        for model in ("efficientnet", "resnet")
+    )
+    for names, left, right in (("efficientnet--resnet", f, g), ("resnet--resnet", g, g)):
+        moment = xr.open_zarr(tiny / f"results/moments/{names}.zarr")["second_moment"].values
+        oracle = left.T @ right / len(left)
+        np.testing.assert_allclose(moment, oracle, rtol=0, atol=1e-12 * np.abs(oracle).max())
+
+
+def test_every_solution_is_certified(tiny):
+    for path in (tiny / "results/covlasso").glob("*.zarr"):
+        solved = xr.open_zarr(path)
+        assert solved.sizes["target_category"] == 40
+        gap = (solved["dual_gap"] / solved["target_second_moment"]).max()
+        assert float(gap) <= 1e-12
+        own = solved["support"] == solved["target_category"]
+        assert not bool(own.any())
+
+
+def test_one_core_and_two_cores_give_the_same_bytes(tiny, tmp_path):
+    run = snakemake(tmp_path, HERE / "tiny.yaml", cores=1)
+    assert run.returncode == 0, run.stdout
+    one, two = contents(tmp_path / "results"), contents(tiny / "results")
+    assert sorted(one) == sorted(two)
+    assert [name for name in one if one[name] != two[name]] == []
+
+
+def test_a_second_run_has_nothing_to_do(tiny):
+    assert planned(tiny, HERE / "tiny.yaml") == {}
+
+
+def test_another_penalty_reruns_what_depends_on_it(tiny, tmp_path):
+    config = written(tmp_path, lambda c: c["covlasso"].update(alpha=[0.5]))
+    rules = set(planned(tiny, config)) - {"all"}
+    assert {"solve_covlasso", "gather_covlasso", "evaluate_dependencies"} <= rules
+    assert not rules & {
+        "render_glyphs",
+        "check_network",
+        "train_backbone",
+        "extract_logits",
+        "extract_logits_part",
+        "reduce_second_moment",
+        "tabulate_networks",
+    }
+
+
+def test_another_model_adds_its_own_jobs_and_pairs(tiny, tmp_path):
+    def add(config):
+        config["models"] = {"convnext": config["models"]["resnet"], **config["models"]}
+
+    jobs = planned(tiny, written(tmp_path, add))
+    assert jobs["train_backbone"] == 1
+    assert jobs["extract_logits"] == 3
+    assert jobs["reduce_second_moment"] == 3
+    assert jobs["gather_covlasso"] == jobs["evaluate_dependencies"] == 5
+    assert "render_glyphs" not in jobs
+
+
+def test_report_needs_nothing_but_the_results(tiny):
+    run = snakemake(tiny, HERE / "tiny.yaml", "--report", "report.html")
+    assert run.returncode == 0, run.stdout
+    assert "Table 1" in (tiny / "report.html").read_text()
+
+
+WRONG = [
+    (lambda c: c["models"]["resnet"].update(architecture="resnet19"), "models.resnet.architecture"),
+    (lambda c: c["models"]["resnet"].update(colour=1), "unknown key models.resnet.colour"),
+    (lambda c: c["dataset"].update(n_categories=0), "dataset.n_categories is 0"),
+    (lambda c: c["covlasso"].update(alpha=[-1.0]), "covlasso.alpha[0] is -1.0"),
+    (lambda c: c.pop("dataset"), "missing key dataset"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), WRONG, ids=[message for _, message in WRONG])
+def test_wrong_configurations_end_with_one_line_before_any_work(tmp_path, change, message):
+    run = snakemake(tmp_path, written(tmp_path, change))
+    assert run.returncode != 0
+    lines = [line for line in run.stdout.splitlines() if message in line]
+    assert lines, run.stdout
+    assert "Traceback" not in run.stdout
+    assert not (tmp_path / "results/networks/resnet/model.safetensors").exists()
+    assert not (tmp_path / "results/logits").exists()
