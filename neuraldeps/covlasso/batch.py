@@ -1,0 +1,229 @@
+"""Solve many targets: a compiled loop over a chunk of them, and threads over the chunks."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from neuraldeps.covlasso import kernels
+from neuraldeps.covlasso.certificate import certify_knots, make_panel
+from neuraldeps.covlasso.kernels import OPTIONS, follow_path, make_knots, make_state
+from neuraldeps.covlasso.validation import MomentError, UncertifiedError
+
+TOLERANCE = 1e-12  # largest certified duality gap, as a fraction of the target's second moment
+_TARGETS_PER_CHUNK = 32
+
+
+class Problem(NamedTuple):
+    """Moments of a batch of targets, ready for the kernels; positions count allowed sources."""
+
+    second_moment: np.ndarray  # (p, p) float64, C-contiguous, read-only
+    cross_moment: np.ndarray  # (n_source, n_target) view, all of it
+    target_second_moment: np.ndarray  # (T,)
+    own: np.ndarray  # (T,) int64, position that must stay zero, or -1
+    targets: np.ndarray  # (T,) int64
+    allowed: np.ndarray | None  # (p,) int64 sources, None for all
+
+    def cross_rows(self, rows: np.ndarray) -> np.ndarray:
+        """Cross moments (len(rows), p) of some of the targets, copied."""
+        block = self.cross_moment.T[self.targets[rows]]
+        if self.allowed is not None:
+            block = block[:, self.allowed]
+        return np.ascontiguousarray(block, dtype=np.float64)
+
+
+class Result(NamedTuple):
+    """Knots of a chunk of targets; `K` and `S` are what the chunk needed at most."""
+
+    status: np.ndarray  # (T,) int8
+    n_knots: np.ndarray  # (T,) int32
+    alpha: np.ndarray  # (T, K)
+    active_size: np.ndarray  # (T, K) int32, categories active on the segment above the knot
+    support_size: np.ndarray  # (T, K) int32
+    support: np.ndarray  # (T, K, S) int32, positions
+    coef: np.ndarray  # (T, K, S)
+    squared_error: np.ndarray  # (T, K)
+    dual_gap: np.ndarray  # (T, K)
+    residual: np.ndarray  # (T, K)
+
+
+def _empty_result(n_targets: int, n_knots: int, capacity: int) -> Result:
+    by_knot = (n_targets, n_knots)
+    return Result(
+        status=np.zeros(n_targets, np.int8),
+        n_knots=np.zeros(n_targets, np.int32),
+        alpha=np.full(by_knot, np.nan),
+        active_size=np.zeros(by_knot, np.int32),
+        support_size=np.zeros(by_knot, np.int32),
+        support=np.full((*by_knot, capacity), -1, np.int32),
+        coef=np.zeros((*by_knot, capacity)),
+        squared_error=np.full(by_knot, np.nan),
+        dual_gap=np.full(by_knot, np.nan),
+        residual=np.full(by_knot, np.nan),
+    )
+
+
+@njit(**OPTIONS)
+def _store(result, t, knots, n_knots):
+    """Copy one target's knots, without the coefficients that are zero there."""
+    for q in range(n_knots):
+        result.alpha[t, q] = knots.alpha[q]
+        result.active_size[t, q] = knots.size[q]
+        result.squared_error[t, q] = knots.squared_error[q]
+        result.dual_gap[t, q] = knots.dual_gap[q]
+        result.residual[t, q] = knots.residual[q]
+        size = 0
+        for i in range(knots.size[q]):
+            if knots.coef[q, i] != 0.0:
+                result.support[t, q, size] = knots.support[q, i]
+                result.coef[t, q, size] = knots.coef[q, i]
+                size += 1
+        result.support_size[t, q] = size
+
+
+@njit(**OPTIONS)
+def _solve_chunk(
+    second_moment,
+    cross_moment,
+    target_second_moment,
+    own,
+    alpha_stop,
+    floor,
+    max_support,
+    last_only,
+    result,
+):
+    n_sources = second_moment.shape[0]
+    capacity = result.coef.shape[2]
+    state = make_state(n_sources, capacity)
+    knots = make_knots(result.alpha.shape[1], capacity)
+    panel = make_panel(n_sources, capacity)
+    for t in range(cross_moment.shape[0]):
+        status, n_knots = follow_path(
+            second_moment,
+            cross_moment[t],
+            own[t],
+            alpha_stop[t],
+            floor,
+            max_support,
+            last_only,
+            state,
+            knots,
+        )
+        certify_knots(
+            second_moment, cross_moment[t], target_second_moment[t], own[t], knots, n_knots, panel
+        )
+        _store(result, t, knots, n_knots)
+        result.status[t] = status
+        result.n_knots[t] = n_knots
+
+
+def _trim(result: Result, n_knots: int, capacity: int) -> Result:
+    """Copy of what was used, so that the roomy buffers can go."""
+    return Result(
+        result.status,
+        result.n_knots,
+        *(np.ascontiguousarray(field[:, :n_knots]) for field in result[2:5]),
+        *(np.ascontiguousarray(field[:, :n_knots, :capacity]) for field in result[5:7]),
+        *(np.ascontiguousarray(field[:, :n_knots]) for field in result[7:]),
+    )
+
+
+def _solve_rows(problem, rows, alpha_stop, floor, max_support, last_only):
+    """Solve the targets at `rows`; more room for knots or for the support where it is needed."""
+    n_sources = problem.second_moment.shape[0]
+    limit = n_sources if max_support is None else min(max_support, n_sources)
+    capacity = min(limit, 64) if max_support is None else limit
+    n_knots = 1 if last_only else 3 * capacity + 10
+    cross_moment = problem.cross_rows(rows)
+    while True:
+        result = _empty_result(rows.size, n_knots, capacity)
+        _solve_chunk(
+            problem.second_moment,
+            cross_moment,
+            problem.target_second_moment[rows],
+            problem.own[rows],
+            alpha_stop[rows],
+            floor,
+            capacity,
+            last_only,
+            result,
+        )
+        if (result.status == kernels.OUT_OF_KNOTS).any():
+            n_knots *= 2
+        elif capacity < limit and (result.status == kernels.REACHED_SUPPORT).any():
+            capacity = min(4 * capacity, limit)
+            n_knots = 1 if last_only else 3 * capacity + 10
+        else:
+            break
+    _refuse_uncertified(problem, rows, result)
+    return _trim(result, int(result.n_knots.max()), max(1, int(result.support_size.max())))
+
+
+def _refuse_uncertified(problem, rows, result):
+    """Raise for the first target whose answer is not certified."""
+    moment = problem.target_second_moment[rows]
+    for t, target in enumerate(problem.targets[rows]):
+        used = slice(0, result.n_knots[t])
+        if result.status[t] == kernels.INDEFINITE:
+            raise MomentError(
+                f"second_moment is not positive semidefinite (met at target {target}): pass the "
+                "uncentred second moment of one set of images, in float64."
+            )
+        if (result.squared_error[t, used] < -1e-9 * moment[t]).any():
+            raise MomentError(
+                f"target_second_moment of target {target} is {moment[t]:.6g}, less than its cross "
+                "moments explain: take all moments from the same images."
+            )
+        worst = np.argmax(result.dual_gap[t, used])
+        gap = result.dual_gap[t, worst]
+        if result.status[t] == kernels.STALLED or not gap <= TOLERANCE * moment[t]:
+            raise UncertifiedError(
+                f"target {target} cannot be certified at alpha={result.alpha[t, worst]:.6g}: "
+                f"duality gap {gap:.3g} exceeds {TOLERANCE:g} of its second moment "
+                f"{moment[t]:.6g}; use a larger alpha or a smaller support."
+            )
+    np.maximum(result.squared_error, 0.0, out=result.squared_error)
+
+
+def _join(parts: list[Result], chunks: list[np.ndarray], n_targets: int) -> Result:
+    n_knots = max(part.alpha.shape[1] for part in parts)
+    capacity = max(part.coef.shape[2] for part in parts)
+    joined = _empty_result(n_targets, n_knots, capacity)
+    for rows, part in zip(chunks, parts, strict=True):
+        for target, source in zip(joined, part, strict=True):
+            target[(rows, *(slice(0, length) for length in source.shape[1:]))] = source
+    return joined
+
+
+def solve_targets(
+    problem: Problem,
+    alpha_stop: np.ndarray,
+    *,
+    floor: float,
+    max_support: int | None,
+    last_only: bool,
+    n_threads: int,
+) -> Result:
+    """Solve every target of `problem`; the answer does not depend on `n_threads`.
+
+    Raises
+    ------
+    UncertifiedError
+        If an answer's duality gap exceeds `TOLERANCE` of the target's second moment.
+    MomentError
+        If the moments turn out to be inconsistent.
+    """
+    n_targets = problem.targets.size
+    chunks = np.array_split(np.arange(n_targets), -(-n_targets // _TARGETS_PER_CHUNK))
+
+    def solve(rows):
+        return _solve_rows(problem, rows, alpha_stop, floor, max_support, last_only)
+
+    if n_threads == 1:
+        parts = [solve(rows) for rows in chunks]
+    else:
+        with ThreadPoolExecutor(n_threads) as pool:
+            parts = list(pool.map(solve, chunks))
+    return _join(parts, chunks, n_targets)

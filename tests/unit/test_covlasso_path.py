@@ -1,0 +1,108 @@
+"""The exact path against scikit-learn's path, scikit-learn's Lasso and cvxpy."""
+
+import cvxpy
+import numpy as np
+import pytest
+from sklearn.linear_model import Lasso, lars_path_gram
+
+from neuraldeps.covlasso import covlasso_path, solve_covlasso
+
+
+@pytest.fixture(scope="module")
+def logits():
+    """Logits (400, 24) of rank 24 with correlated categories."""
+    generator = np.random.default_rng(1)
+    return generator.standard_normal((400, 10)) @ generator.standard_normal(
+        (10, 24)
+    ) + 0.5 * generator.standard_normal((400, 24))
+
+
+@pytest.fixture(scope="module")
+def second_moment(logits):
+    return logits.T @ logits / len(logits)
+
+
+def without(matrix, index):
+    return np.delete(np.delete(matrix, index, 0), index, 1)
+
+
+def test_path_is_that_of_lars_path_gram(second_moment):
+    path = covlasso_path(second_moment, max_support=12)
+    for target in range(24):
+        alphas, _, coefs = lars_path_gram(
+            np.delete(second_moment[target], target),
+            without(second_moment, target),
+            n_samples=1,
+            method="lasso",
+        )
+        n_knots = path.n_knots[target]
+        np.testing.assert_allclose(path.alpha[target, :n_knots], alphas[:n_knots], rtol=1e-9)
+        for knot in range(n_knots):
+            dense = np.zeros(25)
+            dense[path.support[target, knot]] = path.coef[target, knot]
+            np.testing.assert_allclose(
+                np.delete(dense[:24], target), coefs[:, knot], rtol=1e-8, atol=1e-11
+            )
+
+
+def test_solution_is_that_of_lasso_on_the_logits(logits, second_moment):
+    solution = solve_covlasso(second_moment, alpha=0.3)
+    coef = solution.to_sparse(24).toarray()
+    for target in (0, 11, 23):
+        oracle = Lasso(alpha=0.3, fit_intercept=False, tol=1e-13, max_iter=100_000)
+        oracle.fit(np.delete(logits, target, 1), logits[:, target])
+        np.testing.assert_allclose(np.delete(coef[target], target), oracle.coef_, atol=1e-9)
+        residual = logits[:, target] - logits @ coef[target]
+        assert solution.squared_error[target] == pytest.approx(np.mean(residual**2), rel=1e-10)
+
+
+def test_objective_is_that_of_cvxpy_between_networks(logits):
+    generator = np.random.default_rng(2)
+    other = logits @ generator.standard_normal((24, 6)) + generator.standard_normal((400, 6))
+    second_moment, cross = logits.T @ logits / 400, logits.T @ other / 400
+    moments = (other**2).mean(axis=0)
+    solution = solve_covlasso(second_moment, cross, moments, alpha=1.5)
+    coef = solution.to_sparse(24).toarray()
+    for target in range(6):
+        weights = cvxpy.Variable(24)
+        fit = cvxpy.sum_squares(other[:, target] - logits @ weights) / 400
+        problem = cvxpy.Problem(
+            cvxpy.Minimize(fit / 2 + 1.5 * cvxpy.norm1(weights)), [weights[target] == 0]
+        )
+        problem.solve(solver="CLARABEL")
+        ours = solution.squared_error[target] / 2 + 1.5 * np.abs(coef[target]).sum()
+        assert ours == pytest.approx(problem.value, rel=1e-7)
+        assert coef[target, target] == 0
+
+
+def test_every_knot_is_certified(second_moment):
+    path = covlasso_path(second_moment, max_support=23)
+    assert np.nanmax(path.dual_gap / path.target_second_moment[:, None]) <= 1e-12
+
+
+@pytest.mark.parametrize("fraction", [0.9, 0.5, 0.1, 0.01])
+def test_interpolation_is_the_solution(second_moment, fraction):
+    path = covlasso_path(second_moment, max_support=23)
+    alpha = fraction * path.alpha_max
+    interpolated, solved = path.at_alpha(alpha), solve_covlasso(second_moment, alpha=alpha)
+    np.testing.assert_allclose(
+        interpolated.to_sparse(24).toarray(), solved.to_sparse(24).toarray(), atol=1e-11
+    )
+    np.testing.assert_allclose(interpolated.squared_error, solved.squared_error, rtol=1e-9)
+    assert (interpolated.dual_gap <= 1e-12 * path.target_second_moment).all()
+
+
+@pytest.mark.parametrize("size", [1, 4, 12])
+def test_support_size_is_read_off_the_path(second_moment, size):
+    path = covlasso_path(second_moment, max_support=12)
+    read, solved = path.at_support_size(size), solve_covlasso(second_moment, support_size=size)
+    np.testing.assert_array_equal(read.alpha, solved.alpha)
+    np.testing.assert_array_equal(read.to_sparse(24).toarray(), solved.to_sparse(24).toarray())
+    assert (read.support_size <= size).all()
+
+
+def test_threads_do_not_change_a_byte(second_moment):
+    one = covlasso_path(np.kron(second_moment, np.eye(4)), n_threads=1)
+    two = covlasso_path(np.kron(second_moment, np.eye(4)), n_threads=3)
+    assert one.coef.tobytes() == two.coef.tobytes()
+    assert one.dual_gap.tobytes() == two.dual_gap.tobytes()
