@@ -1,0 +1,279 @@
+"""Which dependency is shown for a pair of networks, and how a category is named to people.
+
+Tables and figures show the same cases because both ask this module.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from neuraldeps.errors import InputError
+
+ESTIMATORS = ("lasso", "refit")
+METRICS = (
+    "absolute_error_positive",
+    "relative_error_positive",
+    "absolute_error",
+    "relative_error",
+    "accuracy",
+    "positive_accuracy",
+)
+
+
+@dataclass(frozen=True)
+class Category:
+    """A category as people see it: its name, its code (synset or code point)."""
+
+    name: str
+    code: str
+
+    @property
+    def character(self) -> str | None:
+        """The character itself where the code is a code point, else None.
+
+        Examples
+        --------
+        >>> Category("VERTICAL LINE", "U+007C").character
+        '|'
+        """
+        if not self.code.upper().startswith("U+"):
+            return None
+        return chr(int(self.code[2:], 16))
+
+    @property
+    def label(self) -> str:
+        """The name, and the character behind it where there is one."""
+        character = self.character
+        return self.short if character is None else f"{self.name} ({character})"
+
+    @property
+    def short(self) -> str:
+        """The name without the synonyms that ImageNet's names carry.
+
+        Examples
+        --------
+        >>> Category("American egret, great white heron", "n02009912").short
+        'American egret'
+        """
+        return self.name.split(",")[0].strip()
+
+    @property
+    def caption(self) -> str:
+        """The short name in sentence case, for figures that show the character next to it.
+
+        Examples
+        --------
+        >>> Category("LATIN CAPITAL LETTER A WITH GRAVE", "U+00C0").caption
+        'Latin capital A with grave'
+        """
+        if self.character is None:
+            return self.short
+        words = self.name.replace(" LETTER ", " ").split()
+        is_capital = "CAPITAL" in words
+        lower = [w if is_capital and len(w) == 1 else w.lower() for w in words]
+        return " ".join([lower[0].capitalize(), *lower[1:]])
+
+
+@dataclass(frozen=True)
+class Term:
+    """One source category of a dependency and its coefficient per estimator."""
+
+    category: Category
+    coef: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One dependency: a target category, its sources, and what both splits say about it.
+
+    `metrics` maps split, estimator and metric name to the stored number; `original` maps split and
+    metric name to the network's own accuracy.
+    """
+
+    source: str
+    target: str
+    category: Category
+    terms: tuple[Term, ...]
+    alpha: float
+    relative_alpha: float
+    metrics: Mapping[str, Mapping[str, Mapping[str, float]]]
+    original: Mapping[str, Mapping[str, float]]
+
+    @property
+    def support_size(self) -> int:
+        """Number of source categories that are really there."""
+        return len(self.terms)
+
+    @property
+    def codes(self) -> list[str]:
+        """Codes of the target and of its sources."""
+        return [self.category.code, *(term.category.code for term in self.terms)]
+
+    def equation(self, estimator: str, *, with_character: bool = True) -> str:
+        """The right-hand side, largest coefficient first: ``0.240 EXCLAMATION MARK (!) - ...``."""
+        if not self.terms:
+            return "0"
+        text = ""
+        for term in self.terms:
+            value = term.coef[estimator]
+            sign = ("-" if value < 0 else "") if not text else (" - " if value < 0 else " + ")
+            name = term.category.label if with_character else term.category.short
+            text += f"{sign}{abs(value):.3f} {name}"
+        return text
+
+
+def categories(dataset: xr.Dataset, dimension: str = "category") -> list[Category]:
+    """Names and codes along a dimension of a store, in its order; its numbers where it has none."""
+    numbers = [str(number) for number in dataset[dimension].values]
+    codes, names = (
+        [str(value) for value in dataset[f"{dimension}_{kind}"].values]
+        if f"{dimension}_{kind}" in dataset.coords
+        else numbers
+        for kind in ("code", "name")
+    )
+    return [Category(name, code) for name, code in zip(names, codes, strict=True)]
+
+
+def find_category(known: Sequence[Category], wanted: str, key: str) -> int:
+    """Position of a category given by its name, a synonym in it, its code or its character.
+
+    Raises
+    ------
+    InputError
+        If none or more than one answers; the line names the configuration key.
+    """
+    folded = wanted.strip().casefold()
+
+    def answers(category: Category) -> bool:
+        synonyms = [name.strip().casefold() for name in category.name.split(",")]
+        return folded in {category.name.casefold(), category.code.casefold(), *synonyms} or (
+            wanted == category.character
+        )
+
+    found = [position for position, category in enumerate(known) if answers(category)]
+    if len(found) == 1:
+        return found[0]
+    what = "no category" if not found else f"{len(found)} categories"
+    raise InputError(
+        f"{key}: {what} named {wanted!r}; give a name or code such as "
+        f"{known[0].short!r} or {known[0].code!r}, or auto"
+    )
+
+
+def choose_case(
+    evaluation: xr.Dataset,
+    category: str = "auto",
+    *,
+    split: str = "fit",
+    support_size: Sequence[int] = (3, 4),
+    estimator: str = "lasso",
+    key: str = "tables.table1.cases",
+) -> tuple[int, int]:
+    """Choose target category and support size on one split alone.
+
+    Parameters
+    ----------
+    evaluation : xarray.Dataset
+        Evaluation store of one ordered pair.
+    category : str
+        Name, code or character of the target, or ``auto``: the one with the smallest relative
+        error on its positive images.
+    split : str
+        The split that dependencies were fitted on.
+    support_size : sequence of two int
+        Smallest and largest number of sources, as they really are ("at most k" may hold fewer).
+    estimator : {"lasso", "refit"}
+        Whose error decides.
+    key : str
+        Configuration key to name in an error.
+
+    Returns
+    -------
+    tuple of int
+        Positions along `target_category` and along `support_size`.
+
+    Raises
+    ------
+    InputError
+        If the category is unknown, or no dependency of that size has an error on positive images.
+    """
+    lowest, highest = support_size
+    error = evaluation.relative_error_positive.sel(split=split, estimator=estimator).transpose(
+        "target_category", "support_size"
+    )
+    actual = (evaluation.support >= 0).sum("slot").transpose("target_category", "support_size")
+    allowed = (actual.values >= lowest) & (actual.values <= highest)
+    if category != "auto":
+        position = find_category(categories(evaluation, "target_category"), category, key)
+        allowed &= (np.arange(len(allowed)) == position)[:, np.newaxis]
+    score = np.where(allowed & np.isfinite(error.values), error.values, np.inf)
+    if not np.isfinite(score).any():
+        raise InputError(
+            f"{key}: {category!r} of {evaluation.attrs['source']}--{evaluation.attrs['target']} has no "
+            f"dependency on {lowest} to {highest} categories with positive images in the split {split}; "
+            "widen tables.table1.support_size or choose another category"
+        )
+    best = np.unravel_index(int(np.argmin(score)), score.shape)
+    return int(best[0]), int(best[1])
+
+
+def describe_case(evaluation: xr.Dataset, position: int, size_position: int) -> Case:
+    """Read one dependency and its numbers on both splits."""
+    at = evaluation.isel(target_category=position, support_size=size_position)
+    splits = [str(split) for split in evaluation.split.values]
+    metrics = {
+        split: {
+            estimator: {m: float(at[m].sel(split=split, estimator=estimator)) for m in METRICS}
+            for estimator in ESTIMATORS
+        }
+        for split in splits
+    }
+    original = {
+        split: {
+            "accuracy": float(at.original_accuracy.sel(split=split)),
+            "positive_accuracy": float(at.original_positive_accuracy.sel(split=split)),
+        }
+        for split in splits
+    }
+    return Case(
+        source=str(evaluation.attrs["source"]),
+        target=str(evaluation.attrs["target"]),
+        category=categories(evaluation, "target_category")[position],
+        terms=_terms(at),
+        alpha=float(at.alpha),
+        relative_alpha=float(at.relative_alpha),
+        metrics=metrics,
+        original=original,
+    )
+
+
+def _terms(at: xr.Dataset) -> tuple[Term, ...]:
+    sources = categories(at, "source_category")
+    index = pd.Index(at.source_category.values)
+    support = at.support.values
+    coef = {name: at.coef.sel(estimator=name).values for name in ESTIMATORS}
+    terms = [
+        Term(
+            sources[int(index.get_loc(category))],
+            {name: float(coef[name][slot]) for name in ESTIMATORS},
+        )
+        for slot, category in enumerate(support)
+        if category >= 0
+    ]
+    return tuple(sorted(terms, key=lambda term: -abs(term.coef["lasso"])))
+
+
+def chosen_case(evaluation: xr.Dataset, cases: str | Mapping[str, Any], **options: Any) -> Case:
+    """The case of a pair as `tables.table1.cases` says it, ``auto`` where it says nothing.
+
+    `options` are those of `choose_case`.
+    """
+    pair = f"{evaluation.attrs['source']}--{evaluation.attrs['target']}"
+    key = f"tables.table1.cases.{pair}"
+    wanted = cases if isinstance(cases, str) else str(cases.get(pair, "auto"))
+    chosen = choose_case(evaluation, wanted, key=key, **options)
+    return describe_case(evaluation, *chosen)

@@ -1,0 +1,256 @@
+"""Figure 4: base categories on the ring, targets inside, arc length = coefficient."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
+from pycirclize import Circos
+
+from neuraldeps.cases import Category
+from neuraldeps.figures.style import (
+    FAINT,
+    HALO,
+    INK,
+    MUTED,
+    NEGATIVE,
+    PAPER,
+    POSITIVE,
+    draw_glyph,
+    draw_node,
+    sign_color,
+    styled,
+    wrapped,
+)
+
+RING = (82.0, 86.0)
+GLYPHS_AT, NAMES_AT, INSIDE, NODE = 90.5, 95.5, 50.0, 6.0
+LIMIT = 105.0  # pyCirclize draws radii up to 100 and leaves a margin of 5
+GAP = 0.5
+
+
+@dataclass(frozen=True)
+class Chords:
+    """Targets as combinations of base categories: `coef` (target, base), 0 where there is none."""
+
+    base: Sequence[Category]
+    targets: Sequence[Category]
+    coef: np.ndarray
+
+
+def draw_categories(
+    n: int, n_base: int, n_targets: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw base and target categories, disjoint, each in ascending order."""
+    drawn = np.random.default_rng(seed).permutation(n)
+    return np.sort(drawn[:n_base]), np.sort(drawn[n_base : n_base + n_targets])
+
+
+def arrange(coef: np.ndarray) -> np.ndarray:
+    """Order of the base categories around the ring: near the targets that they serve.
+
+    Those that serve none are spread evenly between the others.
+    """
+    n_targets, n_base = coef.shape
+    weight = np.abs(coef)
+    angle = 2 * np.pi * np.arange(n_targets) / n_targets
+    direction = np.arctan2(np.sin(angle) @ weight, np.cos(angle) @ weight) % (2 * np.pi)
+    linked = np.flatnonzero(weight.any(axis=0))
+    linked = linked[np.argsort(direction[linked], kind="stable")]
+    free = np.flatnonzero(~weight.any(axis=0))
+    place = np.concatenate(
+        [(np.arange(len(part)) + 0.5) / max(len(part), 1) for part in (linked, free)]
+    )
+    everything = np.concatenate([linked, free])
+    return everything[np.argsort(place, kind="stable")][:n_base]
+
+
+def sector_degrees(length: np.ndarray, total: float = 360.0, share: float = 0.55) -> tuple:
+    """Degrees of every sector, and degrees per unit of coefficient.
+
+    Parameters
+    ----------
+    length : ndarray
+        Sum of absolute coefficients per base category.
+    total : float
+        Degrees of the whole ring, gaps taken off.
+    share : float
+        A sector is no narrower than this share of an even division.
+
+    Returns
+    -------
+    ndarray, float
+        ``max(least, unit * length)`` with the unit that fills the ring.
+    """
+    least = share * total / len(length)
+    if not length.any():
+        return np.full(len(length), total / len(length)), 0.0
+    low, high = 0.0, total / length.max()
+    for _ in range(60):
+        unit = (low + high) / 2
+        if np.maximum(least, unit * length).sum() > total:
+            high = unit
+        else:
+            low = unit
+    return np.maximum(least, low * length), low
+
+
+@styled()
+def chord_figure(chords: Chords, title: str, subtitle: str) -> Figure:
+    """Draw the chord graph."""
+    size, header = 10.2, 0.3
+    figure = Figure(figsize=(size, size + header))
+    high = size / (size + header)
+    box = (0.18, 0.18 * high, 0.64, 0.64 * high)
+    ring_axes = figure.add_axes(box, projection="polar")
+    order = arrange(chords.coef)
+    coef, base = chords.coef[:, order], [chords.base[j] for j in order]
+    gap = min(GAP, 90 / len(base))
+    degrees, unit = sector_degrees(np.abs(coef).sum(axis=0), 360 - gap * len(base))
+    names = [str(j) for j in range(len(base))]
+    circos = Circos(dict(zip(names, degrees, strict=True)), space=gap)
+    _ring(circos, coef, base, unit)
+    circos.plotfig(ax=ring_axes)
+    for artist in (*ring_axes.patches, *ring_axes.collections):
+        artist.set_gid(None)  # pyCirclize's are random, and bytes are to be the same
+    axes = figure.add_axes(box)
+    axes.axis("off")
+    axes.set(xlim=(-LIMIT, LIMIT), ylim=(-LIMIT, LIMIT), aspect="equal")
+    _inside(axes, circos, coef, chords.targets, unit)
+    _base_glyphs(axes, circos, base, coef)
+    figure.text(0.03, 0.975, title, fontsize=13, fontweight="bold", va="top")
+    figure.text(0.03, 0.95, subtitle, fontsize=9, color=MUTED, va="top")
+    _legend(figure)
+    return figure
+
+
+def _ring(circos: Circos, coef: np.ndarray, base: Sequence[Category], unit: float) -> None:
+    """Grey sectors with an arc of the coefficient's own length per target, names outside."""
+    n_linked = np.count_nonzero(coef, axis=0)
+    font = float(np.clip(620 / len(base), 4, 7.2))
+    for j, sector in enumerate(circos.sectors):
+        track = sector.add_track(RING)
+        track.axis(fc=FAINT, ec="none")
+        for start, end, value in arcs(coef[:, j], sector.size, unit):
+            if value:
+                track.rect(start, end, fc=sign_color(value), ec=PAPER, lw=0.4)
+        sector.text(
+            wrapped(base[j].caption, 36, 1),
+            r=NAMES_AT,
+            orientation="vertical",
+            size=font,
+            color=INK if n_linked[j] else MUTED,
+        )
+
+
+def arcs(coef: np.ndarray, size: float, unit: float) -> list[tuple[float, float, float]]:
+    """Start, end and value of every target's arc in a sector, centred in it."""
+    lengths = unit * np.abs(coef)
+    edges = (size - lengths.sum()) / 2 + np.concatenate([[0.0], np.cumsum(lengths)])
+    edges = np.clip(edges, 0, size)
+    return [(float(edges[t]), float(edges[t + 1]), float(value)) for t, value in enumerate(coef)]
+
+
+def _point(angle: float, radius: float) -> np.ndarray:
+    """Clockwise from the top, as pyCirclize counts."""
+    return radius * np.array([np.sin(angle), np.cos(angle)])
+
+
+def _inside(
+    axes: Axes, circos: Circos, coef: np.ndarray, targets: Sequence[Category], unit: float
+) -> None:
+    at = [_point(angle, INSIDE) for angle in target_angles(circos, coef)]
+    for j, sector in enumerate(circos.sectors):
+        for t, (start, end, value) in enumerate(arcs(coef[:, j], sector.size, unit)):
+            if value:
+                first, last = sector.x_to_rad(start), sector.x_to_rad(end)
+                _ribbon(axes, first, last, at[t], sign_color(value))
+    node = min(NODE, 0.2 * 2 * np.pi * INSIDE / len(targets))
+    for position, target in zip(at, targets, strict=True):
+        draw_node(axes, *position, node, target)
+        _target_name(axes, position, node, target, float(np.clip(80 / len(targets), 4, 7.2)))
+
+
+def _target_name(
+    axes: Axes, position: np.ndarray, node: float, target: Category, size: float
+) -> None:
+    """Write a name on the side of its node that faces the centre, where no ribbon ends."""
+    inward = -position / np.hypot(*position)
+    is_beside = abs(inward[0]) > 0.25
+    x, y = position + (node + 1.5) * (np.array([np.sign(inward[0]), 0]) if is_beside else inward)
+    axes.text(
+        x,
+        y,
+        wrapped(target.caption, 20),
+        ha=("left" if inward[0] > 0 else "right") if is_beside else "center",
+        va="center" if is_beside else ("bottom" if inward[1] > 0 else "top"),
+        fontsize=size,
+        fontweight="bold",
+        linespacing=1.05,
+        path_effects=HALO,
+        zorder=6,
+    )
+
+
+def target_angles(circos: Circos, coef: np.ndarray) -> np.ndarray:
+    """Even angles for the targets, turned as a whole towards the base categories they are made of."""
+    n_targets = len(coef)
+    even = 2 * np.pi * np.arange(n_targets) / n_targets
+    middle = np.array([sector.x_to_rad(sector.center) for sector in circos.sectors])
+    pull = (np.abs(coef) * np.exp(1j * (middle[np.newaxis] - even[:, np.newaxis]))).sum()
+    return even + (float(np.angle(pull)) if abs(pull) > 0 else 0.0)
+
+
+def _ribbon(axes: Axes, first: float, last: float, node: np.ndarray, color: str) -> None:
+    """Fill between two curves that leave the ring radially and end in the node."""
+    width = 0.5 * abs(last - first) * RING[0]
+    across = np.array([-node[1], node[0]]) / np.hypot(*node) * min(width, NODE) / 2
+    ends = _point(first, RING[0]), _point(last, RING[0])
+    bends = _point(first, 0.62 * RING[0]), _point(last, 0.62 * RING[0])
+    sides = (node - across, node + across)
+    if np.hypot(*(ends[0] - sides[0])) > np.hypot(*(ends[0] - sides[1])):
+        sides = sides[::-1]
+    outward = node * (1 + 9 / np.hypot(*node))
+    shifts = sides[0] - node, sides[1] - node
+    path = Path(
+        [
+            ends[0],
+            bends[0],
+            outward + shifts[0],
+            sides[0],
+            sides[1],
+            outward + shifts[1],
+            bends[1],
+            ends[1],
+            ends[0],
+        ],
+        [
+            Path.MOVETO,
+            *[Path.CURVE4] * 3,
+            Path.LINETO,
+            *[Path.CURVE4] * 3,
+            Path.CLOSEPOLY,
+        ],
+    )
+    axes.add_patch(PathPatch(path, facecolor=color, alpha=0.5, edgecolor=color, linewidth=0.3))
+
+
+def _base_glyphs(axes: Axes, circos: Circos, base: Sequence[Category], coef: np.ndarray) -> None:
+    for j, sector in enumerate(circos.sectors):
+        character = base[j].character
+        if character is not None:
+            x, y = _point(sector.x_to_rad(sector.center), GLYPHS_AT)
+            color = INK if coef[:, j].any() else MUTED
+            em = float(np.clip(0.95 * GLYPHS_AT * np.radians(sector.size), 1.2, 5.5))
+            draw_glyph(axes, x, y, em, character, facecolor=color, clip_on=False)
+
+
+def _legend(figure: Figure) -> None:
+    axes = figure.add_axes((0.6, 0.015, 0.37, 0.03))
+    axes.axis("off")
+    for color, label in ((POSITIVE, "positive coefficient"), (NEGATIVE, "negative coefficient")):
+        axes.plot([], [], color=color, linewidth=5, alpha=0.7, label=label)
+    axes.legend(loc="center right", ncols=2, handlelength=1.2)

@@ -1,0 +1,159 @@
+"""Figure 3: correlation |b_j| of every source with the target against its coefficient w_j."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from neuraldeps.cases import Category
+from neuraldeps.figures.style import (
+    BLUE,
+    INK,
+    MUTED,
+    VERMILLION,
+    draw_glyph,
+    pair_title,
+    styled,
+    wrapped,
+)
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """One target: b over the allowed sources, its solution w at alpha = lambda / 2."""
+
+    category: Category
+    correlation: np.ndarray
+    coef: np.ndarray
+    alpha: float
+
+    @property
+    def n_below_bar(self) -> int:
+        """Sources that Conjecture 1 screens out and that the solution holds all the same."""
+        return int(np.count_nonzero((np.abs(self.correlation) < self.alpha) & (self.coef != 0)))
+
+
+def solution_at(
+    paths: xr.Dataset, position: int, relative_alpha: float, n_sources: int
+) -> tuple[float, np.ndarray]:
+    """Solution of one target at ``alpha = relative_alpha * alpha_max``, from the knots of its path.
+
+    Parameters
+    ----------
+    paths : xarray.Dataset
+        `alpha` (target_category, knot), decreasing and padded with NaN; `support` and `coef`
+        (target_category, knot, slot), padded with -1 and 0; `alpha_max` (target_category).
+    position : int
+        Along `target_category`.
+    relative_alpha : float
+        Between 0 and 1.
+    n_sources : int
+        Source categories.
+
+    Returns
+    -------
+    float
+        alpha; that of the last knot where the stored path ends before.
+    ndarray, shape (n_sources,), float64
+        w. The path is linear between two knots, so this is exact.
+    """
+    path = paths.isel(target_category=position)
+    alphas = path.alpha.values[np.isfinite(path.alpha.values)]
+    alpha = max(relative_alpha * float(path.alpha_max), float(alphas[-1]))
+    after = int(np.clip(np.searchsorted(-alphas, -alpha, side="left"), 1, len(alphas) - 1))
+    before = min(after - 1, len(alphas) - 1)
+    low, high = (_dense(path.isel(knot=knot), n_sources) for knot in (before, after))
+    step = alphas[before] - alphas[after]
+    share = (alphas[before] - alpha) / step if step > 0 else 0.0
+    return alpha, (1 - share) * low + share * high
+
+
+def _dense(knot: xr.Dataset, n_sources: int) -> np.ndarray:
+    support, values = knot.support.values, knot.coef.values
+    coef = np.zeros(n_sources)
+    coef[support[support >= 0]] = values[support >= 0]
+    return coef
+
+
+@styled()
+def correlation_figure(rows: Sequence[tuple[str, str, Sequence[Correlation]]]) -> Figure:
+    """One row per pair of networks (source, target, its targets), one panel per target."""
+    columns = max(len(correlations) for _, _, correlations in rows)
+    width, height, top = 2.45, 2.45, 0.62
+    total = len(rows) * height + top
+    figure = Figure(figsize=(width * columns + 0.35, total))
+    grid = figure.add_gridspec(
+        len(rows),
+        columns,
+        left=0.62 / (width * columns + 0.35),
+        right=0.985,
+        bottom=0.5 / total,
+        top=1 - (top + 0.42) / total,
+        wspace=0.32,
+        hspace=0.85,
+    )
+    for row, (source, target, correlations) in enumerate(rows):
+        for column, correlation in enumerate(correlations):
+            axes = figure.add_subplot(grid[row, column])
+            draw_correlation(axes, correlation)
+            if row == len(rows) - 1:
+                axes.set_xlabel("|b|, squared logits")
+            if column == 0:
+                axes.set_ylabel("coefficient w")
+                axes.annotate(
+                    pair_title(source, target),
+                    (0, 1),
+                    xytext=(-30, 31),
+                    xycoords="axes fraction",
+                    textcoords="offset points",
+                    fontsize=9.5,
+                    fontweight="bold",
+                )
+    _legend(figure, total)
+    return figure
+
+
+def draw_correlation(axes: Axes, correlation: Correlation) -> None:
+    """Draw one target: sources in the solution filled, the others as small grey dots on zero."""
+    size, coef = np.abs(correlation.correlation), correlation.coef
+    held, below = coef != 0, size < correlation.alpha
+    axes.axvspan(0, correlation.alpha, color=INK, alpha=0.06, linewidth=0)
+    axes.axvline(correlation.alpha, color=INK, linewidth=1.1, linestyle=(0, (4, 2)))
+    axes.plot(size[~held], coef[~held], ".", color="#9ca3af", markersize=3, alpha=0.5, mew=0)
+    dots = {"linestyle": "none", "marker": "o", "markersize": 5, "markeredgecolor": "white"}
+    axes.plot(size[held & ~below], coef[held & ~below], color=BLUE, mew=0.5, **dots)
+    wrong = held & below
+    axes.plot(size[wrong], coef[wrong], color=VERMILLION, mew=0.5, **(dots | {"marker": "D"}))
+    axes.set_xlim(left=0)
+    axes.margins(y=0.12)
+    name = wrapped(correlation.category.caption, 24, 1)
+    axes.text(0, 1.13, name, transform=axes.transAxes, fontsize=8.5, fontweight="bold")
+    axes.text(
+        0,
+        1.04,
+        f"{held.sum()} in the solution, {correlation.n_below_bar} left of the bar",
+        transform=axes.transAxes,
+        fontsize=7,
+        color=MUTED,
+    )
+    if correlation.category.character is not None:
+        inset = axes.inset_axes((0.86, 1.04, 0.14, 0.2))
+        inset.axis("off")
+        inset.set(xlim=(-1, 1), ylim=(-1, 1), aspect="equal")
+        draw_glyph(inset, 0, 0, 1.5, correlation.category.character)
+
+
+def _legend(figure: Figure, height: float) -> None:
+    axes = figure.add_axes((0, 1 - 0.3 / height, 1, 0.3 / height))
+    axes.axis("off")
+    dots = {"linestyle": "none", "markersize": 5}
+    axes.plot([], [], marker="o", color=BLUE, label="in the solution", **dots)
+    axes.plot(
+        [], [], marker="D", color=VERMILLION, label="in the solution, left of the bar", **dots
+    )
+    axes.plot([], [], marker=".", color="#9ca3af", label="not in the solution", **dots)
+    axes.plot([], [], color=INK, linestyle=(0, (4, 2)), label="bar \N{GREEK SMALL LETTER LAMDA}/2")
+    axes.legend(loc="center", ncols=4, handletextpad=0.5, columnspacing=1.6)

@@ -1,0 +1,164 @@
+"""Figures 1 and 2: the target in the centre, its dependencies around, coefficients on the edges."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from neuraldeps.cases import Case, Category
+from neuraldeps.figures.style import (
+    HALO,
+    MUTED,
+    draw_node,
+    pair_title,
+    sign_color,
+    signed,
+    styled,
+    wrapped,
+)
+
+CENTRE, AROUND, DISTANCE = 0.29, 0.25, 1.08
+BESIDE = 0.13
+NAME_WIDTH = 18
+
+
+def angles(n: int) -> np.ndarray:
+    """Directions of n nodes, none of them straight down, where the centre's own name stands."""
+    first = np.pi / 2 if n % 2 else np.pi / 2 + np.pi / n
+    return first + 2 * np.pi * np.arange(n) / max(n, 1)
+
+
+def draw_star(
+    axes: Axes,
+    case: Case,
+    *,
+    estimator: str = "lasso",
+    split: str = "test",
+    pictures: Mapping[str, np.ndarray] | None = None,
+) -> None:
+    """Draw one dependency.
+
+    Parameters
+    ----------
+    axes : Axes
+    case : Case
+    estimator : {"lasso", "refit"}
+        Whose coefficients and accuracies are shown.
+    split : str
+        Where the accuracies in the title come from.
+    pictures : mapping of str to ndarray, optional
+        A picture per category code, for categories that are no characters.
+    """
+    axes.axis("off")
+    shown = pictures or {}
+    largest = max((abs(term.coef[estimator]) for term in case.terms), default=1.0) or 1.0
+    directions = angles(case.support_size)
+    for term, angle in zip(case.terms, directions, strict=True):
+        coef = term.coef[estimator]
+        _edge(axes, angle, coef, largest)
+        x, y = DISTANCE * np.cos(angle), DISTANCE * np.sin(angle)
+        picture = shown.get(term.category.code)
+        draw_node(axes, x, y, AROUND, term.category, picture, color=sign_color(coef))
+        _name(axes, x, y, term.category)
+    draw_node(axes, 0, 0, CENTRE, case.category, shown.get(case.category.code))
+    heights = [0.0, *(DISTANCE * np.sin(directions))]
+    middle = (max(heights) + min(heights)) / 2
+    axes.set(xlim=(-1.7, 1.7), ylim=(middle - 1.7, middle + 1.7), aspect="equal")
+    _title(axes, case, estimator, split)
+
+
+def _edge(axes: Axes, angle: float, coef: float, largest: float) -> None:
+    """Draw an edge, its coefficient beside its middle: above it, or right of it where it is steep."""
+    direction = np.array([np.cos(angle), np.sin(angle)])
+    end, middle = DISTANCE * direction, (CENTRE + DISTANCE - AROUND) / 2 * direction
+    width = 1.0 + 5.0 * abs(coef) / largest
+    axes.plot([0, end[0]], [0, end[1]], color=sign_color(coef), linewidth=width, zorder=1)
+    normal = np.array([-direction[1], direction[0]])
+    if abs(normal[1]) < 1e-9:
+        normal = np.array([1.0, 0.0])
+    elif normal[1] < 0:
+        normal = -normal
+    reach = BESIDE + 0.17 * abs(normal[0])
+    axes.text(
+        *(middle + reach * normal),
+        signed(coef),
+        ha="center",
+        va="center",
+        fontsize=8.5,
+        fontweight="bold",
+        color=sign_color(coef),
+        path_effects=HALO,
+        zorder=2,
+    )
+
+
+def _name(axes: Axes, x: float, y: float, category: Category) -> None:
+    is_above = y > 0.2
+    axes.text(
+        x,
+        y + (AROUND + 0.06) * (1 if is_above else -1),
+        wrapped(category.caption, NAME_WIDTH),
+        ha="center",
+        va="bottom" if is_above else "top",
+        fontsize=7.5,
+        linespacing=1.1,
+        path_effects=HALO,
+        zorder=5,
+    )
+
+
+def _title(axes: Axes, case: Case, estimator: str, split: str) -> None:
+    measured, original = case.metrics[split][estimator], case.original[split]
+    numbers = "   ".join(
+        f"{short} {100 * measured[name]:.1f} ({100 * original[name]:.1f})"
+        for short, name in (("acc", "accuracy"), ("pos", "positive_accuracy"))
+    )
+    lines = (
+        (1.14, wrapped(case.category.caption, 34, 1), {"fontsize": 10.5, "fontweight": "bold"}),
+        (1.06, pair_title(case.source, case.target), {"fontsize": 8.5}),
+        (0.99, numbers, {"fontsize": 8, "color": MUTED}),
+    )
+    for y, text, look in lines:
+        axes.text(0.5, y, text, transform=axes.transAxes, ha="center", **look)
+
+
+@styled()
+def star_figure(case: Case, **options: object) -> Figure:
+    """One star graph as a figure of its own; `options` as in `draw_star`."""
+    figure = Figure(figsize=(3.8, 4.3))
+    axes = figure.add_axes((0.01, 0.0, 0.98, 0.86))
+    draw_star(axes, case, **options)  # type: ignore[arg-type]
+    return figure
+
+
+@styled()
+def star_panel(cases: Sequence[Case], **options: object) -> Figure:
+    """All cases in one figure: within networks first (Figure 1), then between (Figure 2)."""
+    within = [case for case in cases if case.source == case.target]
+    between = [case for case in cases if case.source != case.target]
+    groups = [
+        (heading, group)
+        for heading, group in (("Within networks", within), ("Between networks", between))
+        if group
+    ]
+    columns = max(2, min(4, max(len(within), 1)))
+    rows = [-(-len(group) // columns) for _, group in groups]
+    panel, heading_height = 3.45, 0.42
+    height = sum(rows) * (panel + 0.15) + len(groups) * heading_height
+    figure = Figure(figsize=(panel * columns, height))
+    top = height
+    for (heading, group), n_rows in zip(groups, rows, strict=True):
+        figure.text(0.02, (top - 0.12) / height, heading, va="top", fontsize=12, weight="bold")
+        top -= heading_height
+        for number, case in enumerate(group):
+            row, column = divmod(number, columns)
+            box = (
+                column / columns + 0.005,
+                (top - (row + 1) * (panel + 0.15)) / height,
+                1 / columns - 0.01,
+                (panel - 0.4) / height,
+            )
+            draw_star(figure.add_axes(box), case, **options)  # type: ignore[arg-type]
+        top -= n_rows * (panel + 0.15)
+    return figure

@@ -1,0 +1,140 @@
+"""One look for every figure, and files that are the same bytes for the same input."""
+
+import textwrap
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.patches import Circle, PathPatch
+from matplotlib.patheffects import withStroke
+from matplotlib.textpath import TextPath
+from matplotlib.transforms import Affine2D
+
+from neuraldeps.cases import Category
+
+DPI = 200
+INK, MUTED, FAINT, PAPER = "#22272e", "#6b7280", "#e5e7eb", "#ffffff"
+# Okabe and Ito's palette, which every common kind of colour vision tells apart.
+BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE = (
+    "#0072b2",
+    "#e69f00",
+    "#009e73",
+    "#d55e00",
+    "#56b4e9",
+    "#cc79a7",
+)
+POSITIVE, NEGATIVE = BLUE, VERMILLION
+SERIES = (BLUE, ORANGE, GREEN, PURPLE, VERMILLION, SKY)
+RC: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8.5,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8.5,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": MUTED,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.6,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "text.color": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "figure.facecolor": PAPER,
+    "savefig.facecolor": PAPER,
+    "lines.solid_capstyle": "round",
+    "savefig.bbox": None,  # pyCirclize, once imported, crops every figure
+    "svg.fonttype": "path",
+    "svg.hashsalt": "neural-dependencies",
+}
+HALO = [withStroke(linewidth=3, foreground=PAPER)]
+ARROW = "\N{RIGHTWARDS ARROW}"
+MINUS = "\N{MINUS SIGN}"
+
+
+def styled() -> AbstractContextManager[None]:
+    """The look, as a context: ``with styled():`` around everything that draws or saves."""
+    return matplotlib.rc_context(RC)
+
+
+def glyph_font() -> FontProperties:
+    """The DejaVu Sans that Matplotlib ships, whatever fonts the machine has."""
+    return FontProperties(fname=Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf"))
+
+
+def save_figure(figure: Figure, png: str, svg: str) -> None:
+    """Write PNG and SVG without dates, so that the same figure gives the same bytes."""
+    with styled():
+        for path, metadata in ((png, {}), (svg, {"Date": None})):
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            figure.savefig(path, dpi=DPI, metadata=metadata)
+
+
+def pair_title(source: str, target: str) -> str:
+    """``resnet18`` within a network, ``resnet18 → swin`` between two."""
+    return source if source == target else f"{source} {ARROW} {target}"
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """A number with a true minus sign."""
+    return f"{value:.{digits}f}".replace("-", MINUS)
+
+
+def wrapped(text: str, width: int, lines: int = 3) -> str:
+    """Break a name into lines; an ellipsis stands for what does not fit."""
+    return textwrap.fill(text, width, max_lines=lines, placeholder=" \N{HORIZONTAL ELLIPSIS}")
+
+
+def sign_color(value: float) -> str:
+    """Blue above zero, vermillion below."""
+    return POSITIVE if value >= 0 else NEGATIVE
+
+
+def draw_glyph(axes: Axes, x: float, y: float, em: float, character: str, **patch: Any) -> None:
+    """Draw a character centred on its own ink, `em` data units to the em; axes of equal aspect."""
+    path = TextPath((0, 0), character, size=100, prop=glyph_font())
+    box = path.get_extents()
+    move = Affine2D().translate(-(box.x0 + box.x1) / 2, -(box.y0 + box.y1) / 2)
+    longest = max(box.width, box.height, 1e-9)
+    scale = min(em / 100, 1.15 * em / longest)
+    placed = path.transformed(move.scale(scale).translate(x, y))
+    axes.add_patch(PathPatch(placed, **({"facecolor": INK, "linewidth": 0} | patch)))
+
+
+def draw_node(
+    axes: Axes,
+    x: float,
+    y: float,
+    radius: float,
+    category: Category,
+    picture: np.ndarray | None = None,
+    *,
+    color: str = INK,
+    zorder: float = 3,
+) -> None:
+    """Draw a category as a disk with its character, or a picture of it, inside."""
+    disk = Circle((x, y), radius, facecolor=PAPER, edgecolor=color, linewidth=1.8, zorder=zorder)
+    axes.add_patch(disk)
+    if category.character is not None:
+        draw_glyph(axes, x, y, 1.25 * radius, category.character, zorder=zorder + 0.1)
+    elif picture is not None:
+        extent = (x - radius, x + radius, y - radius, y + radius)
+        image = axes.imshow(
+            picture, extent=extent, zorder=zorder + 0.1, interpolation="antialiased"
+        )
+        image.set_clip_path(Circle((x, y), 0.96 * radius, transform=axes.transData))

@@ -1,0 +1,279 @@
+# in:  results/evaluation, results/covlasso, results/moments, results/networks, results/images
+# out: results/figures/*.{png,svg}
+
+
+rule plot_star:
+    """Draw the dependency that Table 1 shows for one pair as a star graph."""
+    input:
+        evaluation="results/evaluation/{source}--{target}.zarr",
+        logits=f"results/logits/{{target}}/{TEST}.zarr",
+    output:
+        png=report(
+            "results/figures/star/{source}--{target}.png",
+            caption="../report/star.rst",
+            category="Figures",
+            subcategory="Figures 1 and 2",
+            labels={"figure": "{source} to {target}", "format": "PNG"},
+        ),
+        svg=report(
+            "results/figures/star/{source}--{target}.svg",
+            caption="../report/star.rst",
+            category="Figures",
+            subcategory="Figures 1 and 2",
+            labels={"figure": "{source} to {target}", "format": "SVG"},
+        ),
+    log:
+        "logs/plot_star/{source}--{target}.log",
+    benchmark:
+        "logs/benchmarks/plot_star/{source}--{target}.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        fit=FIT,
+        test=TEST,
+        cases=config["tables"]["table1"]["cases"],
+        support_size=config["tables"]["table1"]["support_size"],
+        choose_by=config["tables"]["table1"].get("choose_by", "lasso"),
+        estimator=config["figures"].get("star", {}).get("estimator", "lasso"),
+    script:
+        "../scripts/plot_star.py"
+
+
+rule plot_star_panel:
+    """Draw the star graphs of all pairs in one figure (Figures 1 and 2)."""
+    input:
+        evaluations=[
+            f"results/evaluation/{source}--{target}.zarr" for source, target in PAIRS
+        ],
+        logits=f"results/logits/{MODELS[0]}/{TEST}.zarr",
+    output:
+        png=report(
+            "results/figures/figure1.png",
+            caption="../report/figure1.rst",
+            category="Figures",
+            subcategory="Figures 1 and 2",
+            labels={"figure": "all pairs", "format": "PNG"},
+        ),
+        svg=report(
+            "results/figures/figure1.svg",
+            caption="../report/figure1.rst",
+            category="Figures",
+            subcategory="Figures 1 and 2",
+            labels={"figure": "all pairs", "format": "SVG"},
+        ),
+    log:
+        "logs/plot_star_panel.log",
+    benchmark:
+        "logs/benchmarks/plot_star_panel.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        fit=FIT,
+        test=TEST,
+        cases=config["tables"]["table1"]["cases"],
+        support_size=config["tables"]["table1"]["support_size"],
+        choose_by=config["tables"]["table1"].get("choose_by", "lasso"),
+        estimator=config["figures"].get("star", {}).get("estimator", "lasso"),
+    script:
+        "../scripts/plot_star_panel.py"
+
+
+rule plot_correlation:
+    """Draw |b_j| against w_j with the bar lambda/2 (Figure 3)."""
+    input:
+        paths=[f"results/covlasso/{source}--{target}.zarr" for source, target in PAIRS],
+        moments=list(dict.fromkeys(moment_path(*pair) for pair in PAIRS)),
+    output:
+        png=report(
+            "results/figures/figure3.png",
+            caption="../report/figure3.rst",
+            category="Figures",
+            subcategory="Figure 3",
+            labels={"figure": "correlation and coefficient", "format": "PNG"},
+        ),
+        svg=report(
+            "results/figures/figure3.svg",
+            caption="../report/figure3.rst",
+            category="Figures",
+            subcategory="Figure 3",
+            labels={"figure": "correlation and coefficient", "format": "SVG"},
+        ),
+    log:
+        "logs/plot_correlation.log",
+    benchmark:
+        "logs/benchmarks/plot_correlation.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        moments=[moment_path(*pair) for pair in PAIRS],
+        n_targets=config["figures"]["correlation"]["n_targets"],
+        relative_alpha=config["figures"]["correlation"]["relative_alpha"],
+        seed=config["seed"],
+    script:
+        "../scripts/plot_correlation.py"
+
+
+CHORD_MODEL = config["figures"]["chord"].get("model") or MODELS[0]
+
+
+rule plot_chord:
+    """Draw targets as combinations of base categories alone (Figure 4)."""
+    input:
+        moments=moment_path(CHORD_MODEL, CHORD_MODEL),
+    output:
+        png=report(
+            "results/figures/figure4.png",
+            caption="../report/figure4.rst",
+            category="Figures",
+            subcategory="Figure 4",
+            labels={"figure": "base and target categories", "format": "PNG"},
+        ),
+        svg=report(
+            "results/figures/figure4.svg",
+            caption="../report/figure4.rst",
+            category="Figures",
+            subcategory="Figure 4",
+            labels={"figure": "base and target categories", "format": "SVG"},
+        ),
+    log:
+        "logs/plot_chord.log",
+    benchmark:
+        "logs/benchmarks/plot_chord.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=solver_mem_mb,
+        runtime=20,
+    params:
+        model=CHORD_MODEL,
+        n_base=config["figures"]["chord"]["n_base"],
+        n_targets=config["figures"]["chord"]["n_targets"],
+        support_size=config["figures"]["chord"]["support_size"],
+        seed=config["seed"],
+    script:
+        "../scripts/plot_chord.py"
+
+
+rule plot_error_by_support:
+    """Draw the error against the support size over all categories."""
+    input:
+        evaluations=[
+            f"results/evaluation/{source}--{target}.zarr" for source, target in PAIRS
+        ],
+    output:
+        png=report(
+            "results/figures/error_by_support.png",
+            caption="../report/error_by_support.rst",
+            category="Figures",
+            subcategory="All categories",
+            labels={"figure": "error by support size", "format": "PNG"},
+        ),
+        svg=report(
+            "results/figures/error_by_support.svg",
+            caption="../report/error_by_support.rst",
+            category="Figures",
+            subcategory="All categories",
+            labels={"figure": "error by support size", "format": "SVG"},
+        ),
+    log:
+        "logs/plot_error_by_support.log",
+    benchmark:
+        "logs/benchmarks/plot_error_by_support.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        fit=FIT,
+        test=TEST,
+    script:
+        "../scripts/plot_error_by_support.py"
+
+
+rule plot_curves:
+    """Draw the training curves of the networks that were trained here."""
+    input:
+        curves=[f"results/networks/{m}/curve.csv" for m in MODELS if is_trained(m)],
+    output:
+        png=report(
+            "results/figures/training_curves.png",
+            caption="../report/training_curves.rst",
+            category="Figures",
+            subcategory="Networks",
+            labels={"figure": "training curves", "format": "PNG"},
+        ),
+        svg=report(
+            "results/figures/training_curves.svg",
+            caption="../report/training_curves.rst",
+            category="Figures",
+            subcategory="Networks",
+            labels={"figure": "training curves", "format": "SVG"},
+        ),
+    log:
+        "logs/plot_curves.log",
+    benchmark:
+        "logs/benchmarks/plot_curves.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        models=[m for m in MODELS if is_trained(m)],
+    script:
+        "../scripts/plot_curves.py"
+
+
+rule plot_contact_sheet:
+    """Draw categories in every face, and images of the fixed sets."""
+    input:
+        bitmaps="results/images/bitmaps.zarr",
+        test=f"results/images/{TEST}.zarr",
+        ood=["results/images/ood.zarr"] if "ood" in SPLITS else [],
+    output:
+        png=report(
+            "results/figures/contact_sheet.png",
+            caption="../report/contact_sheet.rst",
+            category="Figures",
+            subcategory="Data set",
+            labels={"figure": "contact sheet", "format": "PNG"},
+        ),
+        svg=report(
+            "results/figures/contact_sheet.svg",
+            caption="../report/contact_sheet.rst",
+            category="Figures",
+            subcategory="Data set",
+            labels={"figure": "contact sheet", "format": "SVG"},
+        ),
+    log:
+        "logs/plot_contact_sheet.log",
+    benchmark:
+        "logs/benchmarks/plot_contact_sheet.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        n_categories=16,
+        n_images=8,
+        seed=config["seed"],
+    script:
+        "../scripts/plot_contact_sheet.py"

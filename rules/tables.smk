@@ -1,0 +1,122 @@
+# in:  results/evaluation/{source}--{target}.zarr, results/logits/{model}/{split}.zarr
+# out: results/tables/{table1,table1_distribution,networks}.{csv,md,tex}
+
+
+rule tabulate_dependencies:
+    """Write Table 1, one chosen dependency per pair, and its distribution over all categories."""
+    input:
+        evaluations=[
+            f"results/evaluation/{source}--{target}.zarr" for source, target in PAIRS
+        ],
+        paper=f"{workflow.basedir}/reference/paper_tables.csv",
+    output:
+        csv=report(
+            "results/tables/table1.csv",
+            caption="../report/table1.rst",
+            category="Tables",
+            subcategory="Table 1",
+            labels={"table": "one case per pair", "format": "CSV"},
+        ),
+        md=report(
+            "results/tables/table1.md",
+            caption="../report/table1.rst",
+            category="Tables",
+            subcategory="Table 1",
+            labels={"table": "one case per pair", "format": "Markdown"},
+        ),
+        tex=report(
+            "results/tables/table1.tex",
+            caption="../report/table1.rst",
+            category="Tables",
+            subcategory="Table 1",
+            labels={"table": "one case per pair", "format": "LaTeX"},
+        ),
+        distribution_csv=report(
+            "results/tables/table1_distribution.csv",
+            caption="../report/table1_distribution.rst",
+            category="Tables",
+            subcategory="Table 1",
+            labels={"table": "all categories", "format": "CSV"},
+        ),
+        distribution_md=report(
+            "results/tables/table1_distribution.md",
+            caption="../report/table1_distribution.rst",
+            category="Tables",
+            subcategory="Table 1",
+            labels={"table": "all categories", "format": "Markdown"},
+        ),
+        distribution_tex=report(
+            "results/tables/table1_distribution.tex",
+            caption="../report/table1_distribution.rst",
+            category="Tables",
+            subcategory="Table 1",
+            labels={"table": "all categories", "format": "LaTeX"},
+        ),
+    log:
+        "logs/tabulate_dependencies.log",
+    benchmark:
+        "logs/benchmarks/tabulate_dependencies.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        fit=FIT,
+        test=TEST,
+        cases=config["tables"]["table1"]["cases"],
+        support_size=config["tables"]["table1"]["support_size"],
+        choose_by=config["tables"]["table1"].get("choose_by", "lasso"),
+        max_support=config["covlasso"]["max_support"],
+    script:
+        "../scripts/tabulate_dependencies.py"
+
+
+rule tabulate_networks:
+    """Write the sanity row of every network: accuracy, size, mean logit, bound on the rank."""
+    input:
+        logits=expand(f"results/logits/{{model}}/{TEST}.zarr", model=MODELS),
+        cards=[
+            f"results/networks/{model}/card.json"
+            for model in MODELS
+            if "architecture" in config["models"][model]
+        ],
+    output:
+        csv=report(
+            "results/tables/networks.csv",
+            caption="../report/networks.rst",
+            category="Tables",
+            subcategory="Networks",
+            labels={"table": "networks", "format": "CSV"},
+        ),
+        md=report(
+            "results/tables/networks.md",
+            caption="../report/networks.rst",
+            category="Tables",
+            subcategory="Networks",
+            labels={"table": "networks", "format": "Markdown"},
+        ),
+        tex=report(
+            "results/tables/networks.tex",
+            caption="../report/networks.rst",
+            category="Tables",
+            subcategory="Networks",
+            labels={"table": "networks", "format": "LaTeX"},
+        ),
+    log:
+        "logs/tabulate_networks.log",
+    benchmark:
+        "logs/benchmarks/tabulate_networks.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        models=MODELS,
+        described=[m for m in MODELS if "architecture" in config["models"][m]],
+        test=TEST,
+    script:
+        "../scripts/tabulate_networks.py"

@@ -1,0 +1,73 @@
+"""Write Table 1, one chosen dependency per pair of networks, and its distribution over all categories."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from neuraldeps import tables
+from neuraldeps.cases import chosen_case
+from neuraldeps.logs import job_log
+from neuraldeps.stores import open_store
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def shown_sizes(support_size: Sequence[int], max_support: int) -> list[int]:
+    """Powers of two, the sizes that a case is chosen among, and the largest."""
+    lowest, highest = support_size
+    powers = {2**exponent for exponent in range(max_support.bit_length())}
+    return sorted(powers | {*range(lowest, highest + 1), max_support})
+
+
+def main(
+    evaluations: Sequence[str],
+    paper: str,
+    table1: Mapping[str, str],
+    distribution: Mapping[str, str],
+    *,
+    splits: tuple[str, str],
+    cases: str | Mapping[str, str],
+    support_size: Sequence[int],
+    choose_by: str,
+    max_support: int,
+) -> None:
+    fit, test = splits
+    stores = [open_store(path) for path in evaluations]
+    chosen = [
+        chosen_case(store, cases, split=fit, support_size=support_size, estimator=choose_by)
+        for store in stores
+    ]
+    is_imagenet = all(store.attrs["dataset"] == "imagenet" for store in stores)
+    theirs = pd.read_csv(paper) if is_imagenet else None
+    tables.write_table(
+        tables.table1(chosen, theirs, split=test),
+        tables.TABLE1,
+        table1,
+        caption="Table 1. Neural dependencies within and between networks, one case per pair.",
+        notes=tables.table1_notes(stores, fit, test, with_paper=is_imagenet),
+        latex_frame=tables.table1(chosen, theirs, split=test, with_character=False),
+    )
+    tables.write_table(
+        tables.table1_distribution(stores, shown_sizes(support_size, max_support), split=test),
+        tables.DISTRIBUTION,
+        distribution,
+        caption="Table 1, all categories: distribution of error and accuracy over the categories.",
+        notes=tables.distribution_notes(test),
+    )
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):
+        main(
+            snakemake.input.evaluations,
+            snakemake.input.paper,
+            {form: snakemake.output[form] for form in ("csv", "md", "tex")},
+            {form: snakemake.output[f"distribution_{form}"] for form in ("csv", "md", "tex")},
+            splits=(snakemake.params.fit, snakemake.params.test),
+            cases=snakemake.params.cases,
+            support_size=snakemake.params.support_size,
+            choose_by=snakemake.params.choose_by,
+            max_support=snakemake.params.max_support,
+        )

@@ -1,0 +1,51 @@
+"""Write the sanity row of every network: top-1, top-5, parameters, mean logit, rank bound."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from neuraldeps import tables
+from neuraldeps.logs import job_log
+from neuraldeps.stores import open_store
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(
+    logits: Sequence[str],
+    cards: Sequence[str],
+    outputs: Mapping[str, str],
+    *,
+    models: Sequence[str],
+    described: Sequence[str],
+    test: str,
+) -> None:
+    card = {
+        model: json.loads(Path(path).read_text())
+        for model, path in zip(described, cards, strict=True)
+    }
+    networks = {
+        model: (open_store(store), card.get(model, {}))
+        for model, store in zip(models, logits, strict=True)
+    }
+    tables.write_table(
+        tables.networks_table(networks),
+        tables.NETWORKS,
+        outputs,
+        caption=f"Networks: accuracy on the split {test}.",
+        notes=tables.networks_notes(test),
+    )
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):
+        main(
+            snakemake.input.logits,
+            snakemake.input.cards,
+            {form: snakemake.output[form] for form in ("csv", "md", "tex")},
+            models=snakemake.params.models,
+            described=snakemake.params.described,
+            test=snakemake.params.test,
+        )
