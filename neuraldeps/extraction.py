@@ -55,7 +55,7 @@ class ExtractionOptions:
 
 def lay_out_logits(
     path: str,
-    images: Images,
+    coords: xr.Dataset,
     *,
     made_by: str,
     config: Mapping[str, Any],
@@ -68,8 +68,8 @@ def lay_out_logits(
     ----------
     path : str
         Declared path of the finished store.
-    images : Images
-        Their coordinates along `sample` and `category` are carried over.
+    coords : xarray.Dataset
+        Coordinates along `sample` and `category`, which are carried over.
     made_by : str
         Name of the rule.
     config, sources : mapping
@@ -82,11 +82,11 @@ def lay_out_logits(
     ShardedArray
         `logits` (sample, category), float32.
     """
-    shape = (len(images), images.coords.sizes["category"])
+    shape = (coords.sizes["sample"], coords.sizes["category"])
     title = "Logits of every image: raw, neither centred nor normalised"
     template = xr.Dataset(
         {"logits": (("sample", "category"), to_be_written(shape, np.float32))},
-        coords=images.coords.coords,
+        coords=coords.coords,
         attrs=provenance(
             made_by, title, config=config, sources=sources, packages=("torch", "timm")
         ),
@@ -155,7 +155,7 @@ def prepare_extraction(
     }
     sources = {"images": stored.fingerprint, "weights": weights_digest(network)}
     logits = lay_out_logits(
-        path, stored, made_by="extract_logits", config=config, sources=sources, rows=rows
+        path, stored.coords, made_by="extract_logits", config=config, sources=sources, rows=rows
     )
     return network, stored, logits
 

@@ -37,7 +37,7 @@ rule render_glyphs:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 2000,
+        mem_mb=render_mem_mb,
         runtime=30,
     params:
         samples_per_category=lambda wildcards: config["dataset"]["splits"][

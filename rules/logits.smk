@@ -1,21 +1,11 @@
 # in:  results/images/{split}.zarr, results/networks/{model}/, or logits from elsewhere
 # out: results/logits/{model}/{split}.zarr (sample, category)
 
-PARTS = config["extraction"]["parts"]
-EXTRACTION = {
-    key: config["extraction"][key]
-    for key in ("batch_size", "amp", "amp_dtype", "channels_last", "torchcompile")
-}
-
 
 rule extract_logits_part:
     """Write one part of a network's logits, where several jobs share a set of images."""
     input:
-        checkpoint=lambda wildcards: (
-            f"results/networks/{wildcards.model}/model.safetensors"
-            if is_trained(wildcards.model)
-            else model_spec(wildcards).get("checkpoint", [])
-        ),
+        unpack(checkpoint_input),
         card=ancient("results/networks/{model}/card.json"),
         images="results/images/{split}.zarr",
     output:
@@ -24,18 +14,20 @@ rule extract_logits_part:
         "logs/extract_logits_part/{model}/{split}/{part}.log",
     benchmark:
         "logs/benchmarks/extract_logits_part/{model}/{split}/{part}.tsv"
+    wildcard_constraints:
+        model=one_of(NETWORKS),
     conda:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 4000,
+        mem_mb=extraction_mem_mb,
         runtime=720,
         gpu=config["extraction"]["gpu"],
     params:
-        spec=model_spec,
-        options=EXTRACTION,
+        spec=network_spec,
+        options=extraction_options,
         rows=config["extraction"]["rows_per_shard"],
-        parts=PARTS,
+        parts=config["extraction"]["parts"],
     script:
         "../scripts/extract_logits_part.py"
 
@@ -43,33 +35,61 @@ rule extract_logits_part:
 rule extract_logits:
     """Write a network's logits of a set of images: whatever is missing, then the whole store."""
     input:
-        checkpoint=lambda wildcards: (
-            f"results/networks/{wildcards.model}/model.safetensors"
-            if is_trained(wildcards.model)
-            else model_spec(wildcards).get("checkpoint", [])
-        ),
+        unpack(checkpoint_input),
         card=ancient("results/networks/{model}/card.json"),
         images="results/images/{split}.zarr",
-        parts=expand(
-            "results/logits/{{model}}/{{split}}.part{part}.done",
-            part=range(PARTS) if PARTS > 1 else [],
-        ),
+        parts=logits_parts,
     output:
         logits=directory("results/logits/{model}/{split}.zarr"),
     log:
         "logs/extract_logits/{model}/{split}.log",
     benchmark:
         "logs/benchmarks/extract_logits/{model}/{split}.tsv"
+    wildcard_constraints:
+        model=one_of(NETWORKS),
     conda:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 4000,
+        mem_mb=extraction_mem_mb,
         runtime=720,
-        gpu=config["extraction"]["gpu"] if PARTS == 1 else 0,
+        gpu=config["extraction"]["gpu"] if config["extraction"]["parts"] == 1 else 0,
     params:
-        spec=model_spec,
-        options=EXTRACTION,
+        spec=network_spec,
+        options=extraction_options,
         rows=config["extraction"]["rows_per_shard"],
     script:
         "../scripts/extract_logits.py"
+
+
+rule import_logits:
+    """Bring logits from elsewhere into a store like that of any network."""
+    input:
+        source=lambda wildcards: model_spec(wildcards)["logits"][wildcards.split],
+        labels=lambda wildcards: model_spec(wildcards)
+        .get("labels", {})
+        .get(wildcards.split, []),
+        images=(
+            "results/images/{split}.zarr"
+            if config["dataset"]["name"] != "logits"
+            else []
+        ),
+    output:
+        logits=directory("results/logits/{model}/{split}.zarr"),
+    log:
+        "logs/import_logits/{model}/{split}.log",
+    benchmark:
+        "logs/benchmarks/import_logits/{model}/{split}.tsv"
+    wildcard_constraints:
+        model=one_of(IMPORTED),
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=extraction_mem_mb,
+        runtime=240,
+    params:
+        n_categories=N_CATEGORIES,
+        rows=config["extraction"]["rows_per_shard"],
+    script:
+        "../scripts/import_logits.py"

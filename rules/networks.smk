@@ -5,13 +5,15 @@
 rule check_network:
     """Check a network before any long work: it can be built, loaded and run; describe it."""
     input:
-        lambda wildcards: model_spec(wildcards).get("checkpoint", []),
+        own_checkpoint,
     output:
         card="results/networks/{model}/card.json",
     log:
         "logs/check_network/{model}.log",
     benchmark:
         "logs/benchmarks/check_network/{model}.tsv"
+    wildcard_constraints:
+        model=one_of(NETWORKS),
     conda:
         "../envs/cpu.yaml"
     threads: 1
@@ -19,7 +21,7 @@ rule check_network:
         mem_mb=4000,
         runtime=10,
     params:
-        spec=model_spec,
+        spec=network_spec,
         n_categories=N_CATEGORIES,
         dataset=config["dataset"]["name"],
         img_size=config["dataset"]["img_size"],
@@ -39,6 +41,8 @@ rule train_backbone:
         "logs/train_backbone/{model}.log",
     benchmark:
         "logs/benchmarks/train_backbone/{model}.tsv"
+    wildcard_constraints:
+        model=one_of(TRAINED),
     conda:
         "../envs/cpu.yaml"
     threads: 1
@@ -47,7 +51,14 @@ rule train_backbone:
         runtime=1440,
         gpu=config["extraction"]["gpu"],
     params:
-        spec=model_spec,
+        spec=network_spec,
+        options=training_options,
+        samples_per_category=lambda wildcards: model_spec(wildcards)["train"][
+            "samples_per_category"
+        ],
+        valid_samples_per_category=lambda wildcards: model_spec(wildcards)["train"][
+            "valid_samples_per_category"
+        ],
         seed=config["seed"],
     script:
         "../scripts/train_backbone.py"

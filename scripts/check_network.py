@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 def main(
+    checkpoint: str | None,
     card: str,
     *,
     model: str,
@@ -24,7 +25,7 @@ def main(
 ) -> None:
     images = data_config(img_size) if dataset == "glyphs" else None
     network = build_network(model, {**spec, "pretrained": False}, n_categories, images)
-    if checkpoint := spec.get("checkpoint"):
+    if checkpoint is not None:
         load_checkpoint(network, checkpoint, model)
     described = describe_network(model, spec, network, n_categories)
     Path(card).parent.mkdir(parents=True, exist_ok=True)
@@ -34,6 +35,7 @@ def main(
 if __name__ == "__main__":
     with job_log(snakemake.log[0]):
         main(
+            next(iter(snakemake.input), None),
             snakemake.output.card,
             model=snakemake.wildcards.model,
             spec=snakemake.params.spec,

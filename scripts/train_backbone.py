@@ -29,22 +29,25 @@ def main(
     *,
     model: str,
     spec: Mapping[str, Any],
+    options: Mapping[str, Any],
+    samples_per_category: int,
+    valid_samples_per_category: int,
     seed: int,
     threads: int,
 ) -> None:
     torch.set_num_threads(threads)
     described = json.loads(Path(card).read_text())
     network = build_network(model, spec, described["n_categories"], described, seed=seed)
-    options = dict(spec["train"])
     data = PosedGlyphs(
         bitmap_tensor(open_store(bitmaps)["bitmap"].values),
-        options.pop("samples_per_category"),
-        options.pop("valid_samples_per_category", 10),
+        samples_per_category,
+        valid_samples_per_category,
         described["input_size"][-1],
         seed,
     )
     training = TrainingOptions(**options)
-    everything = [described, dict(spec), seed, fingerprint(bitmaps)]
+    everything = [described, dict(options), len(data), valid_samples_per_category, seed]
+    everything += [fingerprint(bitmaps)]
     digest = hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
     work_dir = Path(checkpoint).parent / f".training.{digest[:16]}.partial"
     rows = train(network, data, training, seed=seed, work_dir=work_dir)
@@ -70,6 +73,9 @@ if __name__ == "__main__":
             snakemake.output.curve,
             model=snakemake.wildcards.model,
             spec=snakemake.params.spec,
+            options=snakemake.params.options,
+            samples_per_category=snakemake.params.samples_per_category,
+            valid_samples_per_category=snakemake.params.valid_samples_per_category,
             seed=snakemake.params.seed,
             threads=snakemake.threads,
         )
