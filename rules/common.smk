@@ -30,11 +30,21 @@ N_CATEGORIES = config["dataset"]["n_categories"]
 BATCHES = -(-N_CATEGORIES // config["covlasso"]["categories_per_job"])
 
 
+IMPORTED = [model for model in MODELS if config["models"][model].get("logits")]
+NETWORKS = [model for model in MODELS if model not in IMPORTED]
+TRAINED = [model for model in MODELS if config["models"][model].get("train")]
+
+
+def one_of(names):
+    """A regular expression of names, of none if there are none."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
 wildcard_constraints:
-    model="|".join(map(re.escape, MODELS)),
-    source="|".join(map(re.escape, MODELS)),
-    target="|".join(map(re.escape, MODELS)),
-    split="|".join(map(re.escape, SPLITS)),
+    model=one_of(MODELS),
+    source=one_of(MODELS),
+    target=one_of(MODELS),
+    split=one_of(SPLITS),
     batch=r"\d+",
     part=r"\d+",
 
@@ -46,7 +56,45 @@ def model_spec(wildcards):
 
 def is_trained(model):
     """Whether a network is trained here, from scratch."""
-    return "train" in config["models"][model]
+    return model in TRAINED
+
+
+def network_spec(wildcards):
+    """What a network is built from: its entry without where its weights come from."""
+    apart = ("train", "checkpoint")
+    return {key: value for key, value in model_spec(wildcards).items() if key not in apart}
+
+
+def own_checkpoint(wildcards):
+    """The weight file that the user gives, if any."""
+    path = model_spec(wildcards).get("checkpoint")
+    return [path] if path else []
+
+
+def checkpoint_input(wildcards):
+    """The weights that logits are extracted with; none where timm downloads them."""
+    if wildcards.model in TRAINED:
+        return {"checkpoint": f"results/networks/{wildcards.model}/model.safetensors"}
+    return {"checkpoint": path for path in own_checkpoint(wildcards)}
+
+
+def training_options(wildcards):
+    """Options of the training itself, without those of its images."""
+    options = model_spec(wildcards)["train"]
+    return {key: value for key, value in options.items() if "samples_per_category" not in key}
+
+
+def extraction_options(wildcards):
+    """What logits depend on, without what only spreads the work."""
+    keys = ("batch_size", "channels_last", "amp", "amp_dtype", "torchcompile")
+    return {key: config["extraction"][key] for key in keys}
+
+
+def logits_parts(wildcards):
+    """Markers of the parts of a split, where several jobs share it."""
+    parts = config["extraction"]["parts"]
+    stem = f"results/logits/{wildcards.model}/{wildcards.split}"
+    return [f"{stem}.part{part}.done" for part in range(parts)] if parts > 1 else []
 
 
 def moment_path(source, target):
@@ -60,6 +108,18 @@ def pair_moments(wildcards):
     return moment_path(wildcards.source, wildcards.target)
 
 
+def render_mem_mb(wildcards, attempt):
+    """PyTorch, all bitmaps, and a split's images twice."""
+    dataset = config["dataset"]
+    samples = dataset["splits"][wildcards.split]["samples_per_category"] * N_CATEGORIES
+    return int(attempt * (1500 + 2 * samples * dataset["img_size"] ** 2 / 2**20))
+
+
+def extraction_mem_mb(wildcards, attempt):
+    """A network with its batches, and two shards."""
+    return attempt * 4000
+
+
 def moment_mem_mb(wildcards, attempt):
     """Partial sums (at most 1 GiB, or one second moment), the result, some shards."""
     matrix = 8 * N_CATEGORIES**2 / 2**20
@@ -70,3 +130,8 @@ def solver_mem_mb(wildcards, attempt):
     """Both second moments of a pair and the paths of a batch of targets."""
     matrix = 8 * N_CATEGORIES**2 / 2**20
     return int(attempt * (1500 + 2.2 * matrix))
+
+
+def final_outputs():
+    """What `rule all` asks for."""
+    return [f"results/evaluation/{s}--{t}.zarr" for s, t in PAIRS]
