@@ -1,6 +1,7 @@
 """Check a configuration before any work: one line that names the key, the value and the mend."""
 
 import difflib
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -126,8 +127,12 @@ def _contradictions(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Ite
         if split not in dataset["splits"]:
             known = ", ".join(dataset["splits"])
             yield f"splits.{role} is {split!r}; it must be one of dataset.splits: {known}"
+    for keys, word in ((("pairs",), "all"), (("tables", "table1", "cases"), "auto")):
+        given = value(*keys)
+        if isinstance(given, str) and given != word:
+            yield f"{'.'.join(keys)} is {given!r}; it must be {word}, or be spelled out"
     pairs = value("pairs")
-    for number, pair in enumerate([] if pairs == "all" else pairs):
+    for number, pair in enumerate([] if isinstance(pairs, str) else pairs):
         for model in pair:
             if model not in models:
                 yield f"pairs[{number}] names {model!r}; it must be one of models: {', '.join(models)}"
@@ -143,9 +148,56 @@ def _contradictions(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Ite
             f"tables.table1.support_size is {sizes}; it must rise and end at most at "
             f"covlasso.max_support, {max_support}"
         )
+    chord_model = value("figures", "chord", "model")
+    if chord_model is not None and chord_model not in models:
+        yield f"figures.chord.model is {chord_model!r}; it must be one of models: {', '.join(models)}"
     chord = sum(value("figures", "chord", key) for key in ("n_base", "n_targets"))
     if chord > n_categories:
         yield (
             f"figures.chord.n_base + n_targets is {chord}; it must be at most "
             f"dataset.n_categories, {n_categories}"
         )
+
+
+def key_table(schema: Mapping[str, Any]) -> str:
+    """Markdown table of every key: its meaning, its allowed values and its default."""
+    lines = ["| key | meaning | allowed | default |", "|---|---|---|---|"]
+    for path, leaf in _leaves(schema):
+        default = f"`{json.dumps(leaf['default'])}`" if "default" in leaf else ""
+        lines.append(f"| `{path}` | {leaf['description']} | {_allowed(leaf)} | {default} |")
+    return "\n".join(lines)
+
+
+def _leaves(schema: Mapping[str, Any], path: str = "") -> Iterable[tuple[str, Mapping[str, Any]]]:
+    children = {
+        f"{path}.{key}".lstrip("."): child for key, child in schema.get("properties", {}).items()
+    }
+    further = schema.get("additionalProperties")
+    if isinstance(further, dict) and "properties" in further:
+        children[f"{path}.<name>"] = further
+    if not children:
+        yield path, schema
+    for key, child in children.items():
+        yield from _leaves(child, key)
+
+
+def _allowed(leaf: Mapping[str, Any]) -> str:
+    if "enum" in leaf:
+        return ", ".join(f"`{value}`" for value in leaf["enum"])
+    kind = leaf["type"]
+    words = [" or ".join(kind) if isinstance(kind, list) else kind]
+    bounds = leaf.get("items", leaf)
+    for keyword, sign in (
+        ("minimum", "≥"),
+        ("exclusiveMinimum", ">"),
+        ("maximum", "≤"),
+        ("exclusiveMaximum", "<"),
+    ):
+        if keyword in bounds:
+            words.append(f"{sign} {bounds[keyword]}")
+    return ", ".join(words)
+
+
+if __name__ == "__main__":
+    with open("schemas/config.schema.yaml", encoding="utf-8") as file:
+        print(key_table(yaml.safe_load(file)))

@@ -133,5 +133,14 @@ def solver_mem_mb(wildcards, attempt):
 
 
 def final_outputs():
-    """What `rule all` asks for."""
-    return [f"results/evaluation/{s}--{t}.zarr" for s, t in PAIRS]
+    """Every table, figure and set of images that the configuration asks for."""
+    figures = ["figure1", "figure3", "figure4", "error_by_support"]
+    figures += [f"star/{source}--{target}" for source, target in PAIRS]
+    outputs = expand("results/tables/table1{which}.csv", which=["", "_distribution"])
+    outputs += ["results/tables/networks.csv"]
+    if TRAINED:
+        figures += ["training_curves"]
+    if config["dataset"]["name"] == "glyphs":
+        figures += ["contact_sheet"]
+        outputs += expand("results/images/{split}.zarr", split=SPLITS)
+    return outputs + expand("results/figures/{figure}.png", figure=figures)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from neuraldeps.config import check_config
+from neuraldeps.config import check_config, key_table
 from neuraldeps.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +49,9 @@ WRONG = [
     ("moments.gauge", "centred", r"moments\.gauge is 'centred'; it must be one of raw, zero_mean"),
     ("splits.test", "val", r"splits\.test is 'val'; it must be one of dataset\.splits: fit"),
     ("pairs", [["resnet18", "vit"]], r"pairs\[0\] names 'vit'; it must be one of models"),
+    ("pairs", "some", r"pairs is 'some'; it must be all, or be spelled out"),
+    ("tables.table1.cases", "best", r"tables\.table1\.cases is 'best'; it must be auto"),
+    ("figures.chord.model", "vit", r"figures\.chord\.model is 'vit'; it must be one of models"),
     ("tables.table1.support_size", [4, 3], r"support_size is \[4, 3\]; it must rise"),
     ("figures.chord.n_base", 999, r"n_base \+ n_targets is 1009; it must be at most"),
 ]
@@ -92,3 +95,8 @@ def test_schema_says_what_every_key_means_and_refuses_unknown_ones():
             assert schema.get("description"), path
         if schema.get("type") == "object" and path[-1:] != ("model_kwargs",):
             assert "additionalProperties" in schema, path
+
+
+def test_the_readme_has_the_table_of_keys():
+    readme = (ROOT / "README.md").read_text()
+    assert key_table(yaml.safe_load(Path(SCHEMA).read_text())) in readme
