@@ -27,7 +27,7 @@ from neuraldeps.figures.style import (
 )
 
 RING = (82.0, 86.0)
-GLYPHS_AT, NAMES_AT, INSIDE, NODE = 90.5, 95.5, 50.0, 6.0
+GLYPHS_AT, NAMES_AT, INSIDE, NODE = 90.5, 95.5, 53.0, 5.8
 LIMIT = 105.0  # pyCirclize draws radii up to 100 and leaves a margin of 5
 GAP = 0.5
 
@@ -98,7 +98,7 @@ def sector_degrees(length: np.ndarray, total: float = 360.0, share: float = 0.55
     return np.maximum(least, low * length), low
 
 
-@styled()
+@styled
 def chord_figure(chords: Chords, title: str, subtitle: str) -> Figure:
     """Draw the chord graph."""
     size, header = 10.2, 0.3
@@ -170,8 +170,8 @@ def _inside(
                 _ribbon(axes, first, last, at[t], sign_color(value))
     node = min(NODE, 0.2 * 2 * np.pi * INSIDE / len(targets))
     for position, target in zip(at, targets, strict=True):
-        draw_node(axes, *position, node, target)
-        _target_name(axes, position, node, target, float(np.clip(80 / len(targets), 4, 7.2)))
+        draw_node(axes, position[0], position[1], node, target)
+        _target_name(axes, position, node, target, float(np.clip(68 / len(targets), 4, 6.8)))
 
 
 def _target_name(
@@ -179,12 +179,12 @@ def _target_name(
 ) -> None:
     """Write a name on the side of its node that faces the centre, where no ribbon ends."""
     inward = -position / np.hypot(*position)
-    is_beside = abs(inward[0]) > 0.25
+    is_beside = abs(inward[0]) > 0.5
     x, y = position + (node + 1.5) * (np.array([np.sign(inward[0]), 0]) if is_beside else inward)
     axes.text(
         x,
         y,
-        wrapped(target.caption, 20),
+        wrapped(target.caption, 16 if is_beside else 13, 4),
         ha=("left" if inward[0] > 0 else "right") if is_beside else "center",
         va="center" if is_beside else ("bottom" if inward[1] > 0 else "top"),
         fontsize=size,

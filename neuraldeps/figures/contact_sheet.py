@@ -87,7 +87,7 @@ def mosaic(tiles: np.ndarray) -> np.ndarray:
     return sheet
 
 
-@styled()
+@styled
 def contact_sheet_figure(sheet: ContactSheet) -> Figure:
     """Draw the sheet."""
     n_rows, n_faces = sheet.bitmaps.shape[:2]

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from neuraldeps.cases import Category
 from neuraldeps.figures.style import (
@@ -78,17 +80,17 @@ def _dense(knot: xr.Dataset, n_sources: int) -> np.ndarray:
     return coef
 
 
-@styled()
+@styled
 def correlation_figure(rows: Sequence[tuple[str, str, Sequence[Correlation]]]) -> Figure:
     """One row per pair of networks (source, target, its targets), one panel per target."""
     columns = max(len(correlations) for _, _, correlations in rows)
-    width, height, top = 2.45, 2.45, 0.62
+    width, height, top = max(2.45, 6.2 / columns), 2.45, 0.62
     total = len(rows) * height + top
-    figure = Figure(figsize=(width * columns + 0.35, total))
+    figure = Figure(figsize=(width * columns + 0.55, total))
     grid = figure.add_gridspec(
         len(rows),
         columns,
-        left=0.62 / (width * columns + 0.35),
+        left=0.86 / (width * columns + 0.55),
         right=0.985,
         bottom=0.5 / total,
         top=1 - (top + 0.42) / total,
@@ -123,12 +125,18 @@ def draw_correlation(axes: Axes, correlation: Correlation) -> None:
     axes.axvspan(0, correlation.alpha, color=INK, alpha=0.06, linewidth=0)
     axes.axvline(correlation.alpha, color=INK, linewidth=1.1, linestyle=(0, (4, 2)))
     axes.plot(size[~held], coef[~held], ".", color="#9ca3af", markersize=3, alpha=0.5, mew=0)
-    dots = {"linestyle": "none", "marker": "o", "markersize": 5, "markeredgecolor": "white"}
+    dots: dict[str, Any] = {
+        "linestyle": "none",
+        "marker": "o",
+        "markersize": 5,
+        "markeredgecolor": "white",
+    }
     axes.plot(size[held & ~below], coef[held & ~below], color=BLUE, mew=0.5, **dots)
     wrong = held & below
     axes.plot(size[wrong], coef[wrong], color=VERMILLION, mew=0.5, **(dots | {"marker": "D"}))
     axes.set_xlim(left=0)
     axes.margins(y=0.12)
+    axes.yaxis.set_major_locator(MaxNLocator(5))
     name = wrapped(correlation.category.caption, 24, 1)
     axes.text(0, 1.13, name, transform=axes.transAxes, fontsize=8.5, fontweight="bold")
     axes.text(
@@ -149,7 +157,7 @@ def draw_correlation(axes: Axes, correlation: Correlation) -> None:
 def _legend(figure: Figure, height: float) -> None:
     axes = figure.add_axes((0, 1 - 0.3 / height, 1, 0.3 / height))
     axes.axis("off")
-    dots = {"linestyle": "none", "markersize": 5}
+    dots: dict[str, Any] = {"linestyle": "none", "markersize": 5}
     axes.plot([], [], marker="o", color=BLUE, label="in the solution", **dots)
     axes.plot(
         [], [], marker="D", color=VERMILLION, label="in the solution, left of the bar", **dots

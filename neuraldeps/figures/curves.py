@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from neuraldeps.figures.style import BLUE, GREEN, MUTED, ORANGE, SKY, styled
 
 
-@styled()
+@styled
 def curves_figure(curves: Mapping[str, pd.DataFrame]) -> Figure:
     """One row per network: loss left, accuracy in the middle, learning rate right.
 
@@ -54,7 +54,7 @@ def curves_figure(curves: Mapping[str, pd.DataFrame]) -> Figure:
                     )
             axes.set_ylabel(label)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-            if len(lines) > 1:
+            if len(axes.lines) > 1:
                 axes.legend(loc="best")
             if row == len(curves) - 1:
                 axes.set_xlabel("epoch")

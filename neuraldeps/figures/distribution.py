@@ -1,6 +1,7 @@
 """Error against support size over all categories, per pair of networks."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -30,7 +31,7 @@ def error_quartiles(evaluation: xr.Dataset, split: str, estimator: str) -> np.nd
     return 100 * np.nanquantile(counted, [0.25, 0.5, 0.75], axis=0)
 
 
-@styled()
+@styled
 def error_by_support_figure(evaluations: Sequence[xr.Dataset], fit: str, test: str) -> Figure:
     """One panel per pair: median and quartile band on the test split, median on the fit split."""
     columns = int(np.clip(np.ceil(np.sqrt(len(evaluations))), 1, 4))
@@ -82,7 +83,7 @@ def draw_errors(axes: Axes, evaluation: xr.Dataset, fit: str, test: str) -> None
         axes.plot(sizes, median, color=color, linewidth=2, label=f"{estimator}, {test}: median")
         if fit != test:
             median = error_quartiles(evaluation, fit, estimator)[1]
-            style = {"linewidth": 1.3, "linestyle": (0, (1.5, 1.5)), "color": color}
+            style: dict[str, Any] = {"linewidth": 1.3, "linestyle": (0, (1.5, 1.5)), "color": color}
             axes.plot(sizes, median, label=f"{estimator}, {fit}: median", **style)
     axes.set_title(pair_title(evaluation.attrs["source"], evaluation.attrs["target"]))
     axes.set_xlim(sizes[0], sizes[-1])

@@ -80,8 +80,10 @@ def _edge(axes: Axes, angle: float, coef: float, largest: float) -> None:
     elif normal[1] < 0:
         normal = -normal
     reach = BESIDE + 0.17 * abs(normal[0])
+    at = middle + reach * normal
     axes.text(
-        *(middle + reach * normal),
+        at[0],
+        at[1],
         signed(coef),
         ha="center",
         va="center",
@@ -115,24 +117,32 @@ def _title(axes: Axes, case: Case, estimator: str, split: str) -> None:
         for short, name in (("acc", "accuracy"), ("pos", "positive_accuracy"))
     )
     lines = (
-        (1.14, wrapped(case.category.caption, 34, 1), {"fontsize": 10.5, "fontweight": "bold"}),
-        (1.06, pair_title(case.source, case.target), {"fontsize": 8.5}),
-        (0.99, numbers, {"fontsize": 8, "color": MUTED}),
+        (33, wrapped(case.category.caption, 34, 1), {"fontsize": 10.5, "fontweight": "bold"}),
+        (19, pair_title(case.source, case.target), {"fontsize": 8.5}),
+        (6, numbers, {"fontsize": 8, "color": MUTED}),
     )
-    for y, text, look in lines:
-        axes.text(0.5, y, text, transform=axes.transAxes, ha="center", **look)
+    for points, text, look in lines:
+        axes.annotate(
+            text,
+            (0.5, 1),
+            xytext=(0, points),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            ha="center",
+            **look,
+        )
 
 
-@styled()
+@styled
 def star_figure(case: Case, **options: object) -> Figure:
     """One star graph as a figure of its own; `options` as in `draw_star`."""
     figure = Figure(figsize=(3.8, 4.3))
-    axes = figure.add_axes((0.01, 0.0, 0.98, 0.86))
+    axes = figure.add_axes((0.01, 0.0, 0.98, 0.85))
     draw_star(axes, case, **options)  # type: ignore[arg-type]
     return figure
 
 
-@styled()
+@styled
 def star_panel(cases: Sequence[Case], **options: object) -> Figure:
     """All cases in one figure: within networks first (Figure 1), then between (Figure 2)."""
     within = [case for case in cases if case.source == case.target]

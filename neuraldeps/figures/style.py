@@ -1,9 +1,10 @@
 """One look for every figure, and files that are the same bytes for the same input."""
 
+import functools
 import textwrap
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
 import matplotlib
 import numpy as np
@@ -17,6 +18,7 @@ from matplotlib.transforms import Affine2D
 
 from neuraldeps.cases import Category
 
+Arguments = ParamSpec("Arguments")
 DPI = 200
 INK, MUTED, FAINT, PAPER = "#22272e", "#6b7280", "#e5e7eb", "#ffffff"
 # Okabe and Ito's palette, which every common kind of colour vision tells apart.
@@ -30,7 +32,7 @@ BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE = (
 )
 POSITIVE, NEGATIVE = BLUE, VERMILLION
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, VERMILLION, SKY)
-RC: dict[str, Any] = {
+RC: Any = {  # Matplotlib types the keys one by one
     "font.family": "DejaVu Sans",
     "font.size": 8.5,
     "axes.titlesize": 9.5,
@@ -67,9 +69,15 @@ ARROW = "\N{RIGHTWARDS ARROW}"
 MINUS = "\N{MINUS SIGN}"
 
 
-def styled() -> AbstractContextManager[None]:
-    """The look, as a context: ``with styled():`` around everything that draws or saves."""
-    return matplotlib.rc_context(RC)
+def styled(draw: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
+    """Draw a figure in the common look, whatever Matplotlib is set to."""
+
+    @functools.wraps(draw)
+    def drawn(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Figure:
+        with matplotlib.rc_context(RC):
+            return draw(*args, **kwargs)
+
+    return drawn
 
 
 def glyph_font() -> FontProperties:
@@ -79,10 +87,11 @@ def glyph_font() -> FontProperties:
 
 def save_figure(figure: Figure, png: str, svg: str) -> None:
     """Write PNG and SVG without dates, so that the same figure gives the same bytes."""
-    with styled():
-        for path, metadata in ((png, {}), (svg, {"Date": None})):
+    with matplotlib.rc_context(RC):
+        metadata: Mapping[str, Mapping[str, Any]] = {png: {}, svg: {"Date": None}}
+        for path in (png, svg):
             Path(path).parent.mkdir(parents=True, exist_ok=True)
-            figure.savefig(path, dpi=DPI, metadata=metadata)
+            figure.savefig(path, dpi=DPI, metadata=metadata[path])
 
 
 def pair_title(source: str, target: str) -> str:

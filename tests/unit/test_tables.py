@@ -1,0 +1,249 @@
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from sklearn.metrics import top_k_accuracy_score
+
+from neuraldeps import tables
+from neuraldeps.cases import Category, choose_case, chosen_case, describe_case
+from neuraldeps.errors import InputError
+from tests.synthetic_results import CODES, NAMES, N, evaluation_store
+
+ERROR = "relative_error_positive"
+
+
+def planted(fit=(7, 3), test=(9, 3)):
+    """The smallest error lies at one place on the fit split, at another on the test split."""
+    store = evaluation_store()
+    for split, (category, size) in (("fit", fit), ("test", test)):
+        where = {"split": split, "estimator": "lasso", "support_size": size}
+        store[ERROR].loc[where | {"target_category": category}] = 0.01
+    return store
+
+
+def one_case(store=None, **options):
+    return chosen_case(planted() if store is None else store, "auto", **options)
+
+
+def cells(line):
+    return re.split(r"(?<!\\)\|", line)[1:-1]
+
+
+def test_auto_case_is_chosen_on_fit_and_reported_on_test():
+    store = planted()
+    case = one_case(store)
+    assert case.category.name == NAMES[7]
+    row = tables.table1([case]).iloc[0]
+    at = {"split": "test", "estimator": "lasso", "support_size": 3, "target_category": 7}
+    assert row.rel_err == 100 * float(store[ERROR].sel(at))
+    assert row.rel_err != pytest.approx(1.0)
+
+
+def test_every_number_of_table1_is_the_stores():
+    store = evaluation_store(seed=3)
+    frame = tables.table1([describe_case(store, 4, 2)])
+    at = store.sel(split="test").isel(target_category=4, support_size=2)
+    for row in frame.itertuples():
+        one = at.sel(estimator=row.estimator)
+        assert row.abs_err == float(one.absolute_error_positive)
+        assert row.rel_err == 100 * float(one.relative_error_positive)
+        assert row.abs_err_all == float(one.absolute_error)
+        assert row.rel_err_all == 100 * float(one.relative_error)
+        assert row.acc == 100 * float(one.accuracy)
+        assert row.acc_original == 100 * float(at.original_accuracy)
+        assert row.pos_acc == 100 * float(one.positive_accuracy)
+        assert row.pos_acc_original == 100 * float(at.original_positive_accuracy)
+        assert row.alpha == float(at.alpha)
+        assert row.support_size == 3
+    assert list(frame.estimator) == ["lasso", "refit"]
+
+
+def test_dependency_is_written_out_with_the_stores_coefficients():
+    store = evaluation_store()
+    support, coef = store.support.values[4, 2, :3], store.coef.values[:, 4, 2, :3]
+    case = describe_case(store, 4, 2)
+    order = np.argsort(-np.abs(coef[0]))
+    text = case.equation("refit", with_character=False)
+    for slot in order:
+        assert f"{abs(coef[1, slot]):.3f} {NAMES[support[slot]]}" in text
+    assert len(case.terms) == 3
+    assert text.startswith("-") == (coef[1, order[0]] < 0)
+    assert text.count(" - ") == np.sum(coef[1, order[1:]] < 0)
+
+
+def test_support_size_is_what_is_really_there():
+    store = planted(fit=(7, 4))
+    store.support[7, 3, 2:] = -1  # "at most 4" that holds two categories only
+    assert one_case(store, support_size=(3, 4)).category.name != NAMES[7]
+    assert one_case(store, support_size=(2, 4)).support_size == 2
+
+
+def test_categories_without_positives_are_not_chosen():
+    store = planted()
+    store[ERROR].loc[{"target_category": 7}] = np.nan
+    assert one_case(store).category.name != NAMES[7]
+
+
+def test_no_candidate_is_one_line_with_key_and_mend():
+    store = evaluation_store()
+    store[ERROR][:] = np.nan
+    with pytest.raises(
+        InputError, match=r"table1\.cases.*widen tables\.table1\.support_size"
+    ) as at:
+        choose_case(store)
+    assert "\n" not in str(at.value)
+
+
+@pytest.mark.parametrize("wanted", ["VERTICAL LINE", "vertical line", "U+007C", "|"])
+def test_case_from_the_configuration_by_name_code_or_character(wanted):
+    case = chosen_case(evaluation_store("a", "b"), {"a--b": wanted})
+    assert case.category.name == "VERTICAL LINE"
+
+
+def test_unknown_category_names_the_key():
+    with pytest.raises(InputError, match=r"cases\.a--b: no category named 'horse'; give"):
+        chosen_case(evaluation_store("a", "b"), {"a--b": "horse"})
+
+
+def test_markdown_has_as_many_cells_in_every_row(tmp_path):
+    store = evaluation_store()
+    frame = tables.table1([describe_case(store, i, 3) for i in range(N)])
+    outputs = {form: str(tmp_path / f"t.{form}") for form in ("csv", "md", "tex")}
+    tables.write_table(frame, tables.TABLE1, outputs, caption="c", notes=["n"])
+    lines = [x for x in (tmp_path / "t.md").read_text().splitlines() if x.startswith("|")]
+    assert len(lines) == 2 + 2 * N
+    assert {len(cells(line)) for line in lines} == {len(tables.TABLE1)}
+    assert "VERTICAL LINE (\\|)" in lines[2]
+    assert "LOW LINE (\\_)" in "\n".join(lines)
+
+
+def test_latex_escapes_names_and_numbers_of_columns_agree(tmp_path):
+    frame = tables.table1([one_case()], with_character=False)
+    frame["category"] = "50% of R&D_#1 ~{x}^\\$"
+    outputs = {form: str(tmp_path / f"t.{form}") for form in ("csv", "md", "tex")}
+    tables.write_table(frame, tables.TABLE1, outputs, caption="10 % of a_b", notes=["c & d"])
+    text = (tmp_path / "t.tex").read_text()
+    body = text.split(r"\midrule")[1].split(r"\bottomrule")[0]
+    rows = [line for line in body.splitlines() if line.endswith(r"\\")]
+    assert [len(re.findall(r"(?<!\\)&", row)) for row in rows] == [len(tables.TABLE1) - 1] * 2
+    assert r"50\% of R\&D\_\#1 \textasciitilde \{x\}\textasciicircum \textbackslash \$" in body
+    assert r"\caption{10 \% of a\_b}" in text
+    assert r"c \& d" in text
+    assert text.isascii()
+
+
+def test_display_has_the_papers_digits():
+    frame = tables.table1([one_case()])
+    frame.loc[0, ["abs_err", "rel_err", "pos_acc", "pos_acc_original"]] = [2.56789, 18.66, 72, 84]
+    shown = tables.display(frame, tables.TABLE1).iloc[0]
+    assert shown["abs err"] == "2.568"
+    assert shown["rel err (%)"] == "18.7"
+    assert shown["pos acc (original) (%)"] == "72.0 (84.0)"
+
+
+def test_papers_numbers_stand_next_to_ours_for_the_papers_networks_only():
+    paper = pd.read_csv("reference/paper_tables.csv")
+    stores = [
+        evaluation_store("resnet18", "resnet18"),
+        evaluation_store("resnet50", "swin_tiny_patch4_window7_224"),
+        evaluation_store("vit_small_patch16_224", "resnet18"),
+    ]
+    frame = tables.table1([one_case(store) for store in stores], paper)
+    theirs = frame[frame.estimator == "paper"].set_index("source")
+    assert list(theirs.index) == ["resnet18", "resnet50"]
+    assert theirs.loc["resnet18", "abs_err"] == 2.568
+    assert theirs.loc["resnet18", "pos_acc_original"] == 84.0
+    assert theirs.loc["resnet50", "rel_err"] == 20.7
+    assert "paper" not in set(tables.table1([one_case(stores[0])]).estimator)
+
+
+def test_distribution_is_that_of_the_categories():
+    store = evaluation_store()
+    for name in (ERROR, f"{ERROR}_at_penalty"):
+        store[name].loc[{"target_category": 0}] = np.nan
+    store[ERROR].loc[{"target_category": [1, 2, 3]}] = 0.05
+    frame = tables.table1_distribution([store], [2, 4, 99])
+    assert set(frame["at"]) == {
+        "support size 2",
+        "support size 4",
+        "alpha = 0.15",
+        "alpha / alpha_max = 0.02",
+    }
+    row = frame[(frame["at"] == "support size 4") & (frame.estimator == "refit")].iloc[0]
+    at = store.sel(split="test", estimator="refit", support_size=4).isel(
+        target_category=slice(1, N)
+    )
+    error = at[ERROR].values
+    drop = (at.original_positive_accuracy - at.positive_accuracy).values
+    assert row.n_categories == N - 1
+    assert row.rel_err_median == pytest.approx(100 * np.median(error))
+    assert row.rel_err_q1 == pytest.approx(100 * np.percentile(error, 25))
+    assert row.rel_err_share_below_10 == pytest.approx(100 * 3 / (N - 1))
+    assert row.pos_acc_drop_q3 == pytest.approx(100 * np.percentile(drop, 75))
+    row = frame[(frame["at"] == "alpha = 0.15") & (frame.estimator == "lasso")].iloc[0]
+    assert row.support_size_median == np.median(store.support_size_at_penalty.values[1:, 0])
+
+
+def logits_store(seed=0):
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, 1, (50, 12)).astype(np.float32)
+    label = rng.integers(-1, 12, 50).astype(np.int32)
+    logits[np.arange(50), label] += 1.5
+    coords = {"category": np.arange(12), "label": ("sample", label)}
+    return xr.Dataset({"logits": (("sample", "category"), logits)}, coords)
+
+
+def test_top_accuracy_is_scikit_learns_whatever_the_blocks():
+    store = logits_store()
+    known = store.label.values >= 0
+    logits, label = store.logits.values[known], store.label.values[known]
+    for rows in (7, 8192):
+        (top1, top5), mean = tables.top_accuracy(store, rows=rows)
+        assert top1 == top_k_accuracy_score(label, logits, k=1, labels=range(12))
+        assert top5 == top_k_accuracy_score(label, logits, k=5, labels=range(12))
+        assert mean == pytest.approx(store.logits.values.astype(float).mean(), rel=1e-12)
+
+
+def test_equal_logits_count_as_arg_max_counts_them():
+    store = logits_store()
+    store.logits[:] = 0
+    (top1, _), _ = tables.top_accuracy(store)
+    known = store.label.values[store.label.values >= 0]
+    assert top1 == np.mean(known == 0)
+
+
+def test_networks_table_has_timms_columns_and_the_rank_bound():
+    card = {
+        "param_count": 11_689_512,
+        "input_size": [3, 224, 224],
+        "crop_pct": 0.875,
+        "interpolation": "bicubic",
+        "feature_dimension": 7,
+    }
+    frame = tables.networks_table({"a": (logits_store(), card), "b": (logits_store(1), {})})
+    timms = "model,img_size,top1,top1_err,top5,top5_err,param_count,crop_pct,interpolation"
+    assert ",".join(frame.columns[:9]) == timms
+    first, second = frame.iloc[0], frame.iloc[1]
+    assert first.img_size == 224
+    assert first.rank_bound == 8
+    assert first.top1 + first.top1_err == pytest.approx(100)
+    assert tables.display(frame, tables.NETWORKS).iloc[0]["param_count"] == "11.69"
+    assert pd.isna(second.rank_bound)
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "caption"),
+    [
+        ("LATIN SMALL LETTER B", "U+0062", "Latin small b"),
+        ("LATIN CAPITAL LETTER A WITH ACUTE", "U+00C1", "Latin capital A with acute"),
+        ("tench, Tinca tinca", "n01440764", "tench"),
+    ],
+)
+def test_captions_are_readable(name, code, caption):
+    assert Category(name, code).caption == caption
+
+
+def test_codes_are_those_of_the_names():
+    assert [Category(name, code).character for name, code in zip(NAMES, CODES, strict=True)]
