@@ -37,8 +37,8 @@ rule plot_star:
         test=TEST,
         cases=config["tables"]["table1"]["cases"],
         support_size=config["tables"]["table1"]["support_size"],
-        choose_by=config["tables"]["table1"].get("choose_by", "lasso"),
-        estimator=config["figures"].get("star", {}).get("estimator", "lasso"),
+        choose_by=config["tables"]["table1"]["choose_by"],
+        estimator=config["figures"]["star"]["estimator"],
     script:
         "../scripts/plot_star.py"
 
@@ -80,8 +80,8 @@ rule plot_star_panel:
         test=TEST,
         cases=config["tables"]["table1"]["cases"],
         support_size=config["tables"]["table1"]["support_size"],
-        choose_by=config["tables"]["table1"].get("choose_by", "lasso"),
-        estimator=config["figures"].get("star", {}).get("estimator", "lasso"),
+        choose_by=config["tables"]["table1"]["choose_by"],
+        estimator=config["figures"]["star"]["estimator"],
     script:
         "../scripts/plot_star_panel.py"
 
@@ -125,7 +125,7 @@ rule plot_correlation:
         "../scripts/plot_correlation.py"
 
 
-CHORD_MODEL = config["figures"]["chord"].get("model") or MODELS[0]
+CHORD_MODEL = config["figures"]["chord"]["model"] or MODELS[0]
 
 
 rule plot_chord:
@@ -208,7 +208,7 @@ rule plot_error_by_support:
 rule plot_curves:
     """Draw the training curves of the networks that were trained here."""
     input:
-        curves=[f"results/networks/{m}/curve.csv" for m in MODELS if is_trained(m)],
+        curves=expand("results/networks/{model}/curve.csv", model=TRAINED),
     output:
         png=report(
             "results/figures/training_curves.png",
@@ -235,7 +235,7 @@ rule plot_curves:
         mem_mb=2000,
         runtime=20,
     params:
-        models=[m for m in MODELS if is_trained(m)],
+        models=TRAINED,
     script:
         "../scripts/plot_curves.py"
 

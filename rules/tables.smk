@@ -67,7 +67,7 @@ rule tabulate_dependencies:
         test=TEST,
         cases=config["tables"]["table1"]["cases"],
         support_size=config["tables"]["table1"]["support_size"],
-        choose_by=config["tables"]["table1"].get("choose_by", "lasso"),
+        choose_by=config["tables"]["table1"]["choose_by"],
         max_support=config["covlasso"]["max_support"],
     script:
         "../scripts/tabulate_dependencies.py"
@@ -77,11 +77,7 @@ rule tabulate_networks:
     """Write the sanity row of every network: accuracy, size, mean logit, bound on the rank."""
     input:
         logits=expand(f"results/logits/{{model}}/{TEST}.zarr", model=MODELS),
-        cards=[
-            f"results/networks/{model}/card.json"
-            for model in MODELS
-            if "architecture" in config["models"][model]
-        ],
+        cards=expand("results/networks/{model}/card.json", model=NETWORKS),
     output:
         csv=report(
             "results/tables/networks.csv",
@@ -116,7 +112,7 @@ rule tabulate_networks:
         runtime=60,
     params:
         models=MODELS,
-        described=[m for m in MODELS if "architecture" in config["models"][m]],
+        described=NETWORKS,
         test=TEST,
     script:
         "../scripts/tabulate_networks.py"
