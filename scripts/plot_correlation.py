@@ -24,12 +24,13 @@ def read_targets(
     if moment.attrs["source"] != source:
         second_moment = second_moment.T
     n_sources = second_moment.shape[0]
+    excluded = np.full(n_sources, source == target or solved.attrs["config"]["exclude_own"])
     known = categories(solved, "target_category")
     correlations = []
     for position in targets:
         alpha, coef = solution_at(solved, position, relative_alpha, n_sources)
-        # the category of the same number is no source, within as between networks
-        allowed = np.arange(n_sources) != int(solved.target_category[position])
+        own = int(solved.target_category[position])
+        allowed = ~excluded | (np.arange(n_sources) != own)
         b = second_moment.isel({second_moment.dims[1]: position}).values
         correlations.append(Correlation(known[position], b[allowed], coef[allowed], alpha))
     return source, target, correlations

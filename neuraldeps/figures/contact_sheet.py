@@ -92,7 +92,7 @@ def contact_sheet_figure(sheet: ContactSheet) -> Figure:
     """Draw the sheet."""
     n_rows, n_faces = sheet.bitmaps.shape[:2]
     n_images, n_ood = sheet.images.shape[1], len(sheet.ood_images)
-    names, gap, header, footer = 2.05, 0.25, 1.12, (0.75 if n_ood else 0.1)
+    names, gap, header, footer = 2.05, 0.4, 1.12, (0.75 if n_ood else 0.1)
     width = names + (n_faces + n_images) * TILE + gap + 0.15
     height = header + n_rows * TILE + footer
     figure = Figure(figsize=(width, height))

@@ -64,9 +64,11 @@ def solution_at(
     """
     path = paths.isel(target_category=position)
     alphas = path.alpha.values[np.isfinite(path.alpha.values)]
+    if not len(alphas):  # a logit that is zero everywhere has no path
+        return 0.0, np.zeros(n_sources)
     alpha = max(relative_alpha * float(path.alpha_max), float(alphas[-1]))
-    after = int(np.clip(np.searchsorted(-alphas, -alpha, side="left"), 1, len(alphas) - 1))
-    before = min(after - 1, len(alphas) - 1)
+    after = min(int(np.searchsorted(-alphas, -alpha, side="left")), len(alphas) - 1)
+    before = max(after - 1, 0)
     low, high = (_dense(path.isel(knot=knot), n_sources) for knot in (before, after))
     step = alphas[before] - alphas[after]
     share = (alphas[before] - alpha) / step if step > 0 else 0.0

@@ -102,7 +102,11 @@ def test_correlation_takes_the_side_of_the_source(tmp_path, files):
         },
         category_coords("target_category"),
     )
-    paths = stored(solved, tmp_path / "paths.zarr", {"source": "b", "target": "a"})
+    paths = stored(
+        solved,
+        tmp_path / "paths.zarr",
+        {"source": "b", "target": "a", "config": {"exclude_own": True}},
+    )
     source, target, (one,) = plot_correlation.read_targets(paths, moments["a", "b"], [5], 0.5)
     assert (source, target) == ("b", "a")
     held = np.flatnonzero(one.coef)

@@ -159,16 +159,20 @@ def test_solution_between_knots_is_scikit_learns():
 def test_solution_beyond_the_stored_path_is_its_last_knot():
     paths = xr.Dataset(
         {
-            "alpha": (("target_category", "knot"), [[4.0, 2.0, np.nan]]),
-            "alpha_max": ("target_category", [4.0]),
-            "support": (("target_category", "knot", "slot"), [[[-1], [2], [-1]]]),
-            "coef": (("target_category", "knot", "slot"), [[[0.0], [0.5], [0.0]]]),
+            "alpha": (("target_category", "knot"), [[4.0, 2.0, np.nan], [np.nan] * 3]),
+            "alpha_max": ("target_category", [4.0, 0.0]),
+            "support": (("target_category", "knot", "slot"), [[[-1], [2], [-1]], [[-1]] * 3]),
+            "coef": (("target_category", "knot", "slot"), [[[0.0], [0.5], [0.0]], [[0.0]] * 3]),
         }
     )
     alpha, coef = solution_at(paths, 0, 0.01, 4)
     assert (alpha, coef.tolist()) == (2.0, [0, 0, 0.5, 0])
     alpha, coef = solution_at(paths, 0, 0.75, 4)
     assert (alpha, coef.tolist()) == (3.0, [0, 0, 0.25, 0])
+    alpha, coef = solution_at(paths, 0, 1.0, 4)
+    assert (alpha, coef.tolist()) == (4.0, [0, 0, 0, 0])
+    alpha, coef = solution_at(paths, 1, 0.5, 4)
+    assert (alpha, coef.tolist()) == (0.0, [0, 0, 0, 0])
 
 
 def test_conjecture_counts_what_is_held_left_of_the_bar():
