@@ -9,9 +9,11 @@ from numba import njit
 from neuraldeps.covlasso import kernels
 from neuraldeps.covlasso.certificate import certify_knots, make_panel
 from neuraldeps.covlasso.kernels import OPTIONS, follow_path, make_knots, make_state
+from neuraldeps.covlasso.repair import repair
 from neuraldeps.covlasso.validation import MomentError, UncertifiedError
 
 TOLERANCE = 1e-12  # largest certified duality gap, as a fraction of the target's second moment
+_REPAIR_ABOVE = 1e-13  # duality gap, as that fraction, worth a second look
 _TARGETS_PER_CHUNK = 32
 
 
@@ -157,8 +159,36 @@ def _solve_rows(problem, rows, alpha_stop, floor, max_support, last_only):
             n_knots = 1 if last_only else 3 * capacity + 10
         else:
             break
+    _repair_knots(problem, rows, cross_moment, result)
     _refuse_uncertified(problem, rows, result)
     return _trim(result, int(result.n_knots.max()), max(1, int(result.support_size.max())))
+
+
+def _repair_knots(problem, rows, cross_moment, result):
+    """Improve the knots whose certificate rounding has spoilt; in place."""
+    moment = problem.target_second_moment[rows]
+    for t, q in np.argwhere(result.dual_gap > _REPAIR_ABOVE * moment[:, None]):
+        size = result.support_size[t, q]
+        point = repair(
+            problem.second_moment,
+            cross_moment[t],
+            moment[t],
+            problem.own[rows[t]],
+            result.alpha[t, q],
+            result.support[t, q, :size],
+            result.coef[t, q, :size],
+            goal=0.1 * _REPAIR_ABOVE * moment[t],
+        )
+        size = point.support.size
+        if point.dual_gap < result.dual_gap[t, q] and size <= result.coef.shape[2]:
+            result.support[t, q] = -1
+            result.coef[t, q] = 0.0
+            result.support[t, q, :size] = point.support
+            result.coef[t, q, :size] = point.coef
+            result.support_size[t, q] = size
+            result.squared_error[t, q] = point.squared_error
+            result.dual_gap[t, q] = point.dual_gap
+            result.residual[t, q] = np.inf  # no longer on the segments that meet here
 
 
 def _refuse_uncertified(problem, rows, result):

@@ -56,18 +56,18 @@ _INDEFINITE = -1e-6
 
 
 class State(NamedTuple):
-    """Buffers of one thread; `n` sources, at most `k` active categories."""
+    """Buffers of one thread; `n` sources, at most `S` active categories."""
 
-    active: np.ndarray  # (k,) int64, sources
-    sign: np.ndarray  # (k,)
-    factor: np.ndarray  # (k, k) lower triangular
-    rows: np.ndarray  # (k, n)
-    fit: np.ndarray  # (k,)
-    pull: np.ndarray  # (k,)
-    point: np.ndarray  # (k,)
-    direction: np.ndarray  # (k,)
-    weight: np.ndarray  # (k,)
-    counting: np.ndarray  # (k,) int64, 0 .. k - 1
+    active: np.ndarray  # (S,) int64, sources
+    sign: np.ndarray  # (S,)
+    factor: np.ndarray  # (S, S) lower triangular
+    rows: np.ndarray  # (S, n)
+    fit: np.ndarray  # (S,)
+    pull: np.ndarray  # (S,)
+    point: np.ndarray  # (S,)
+    direction: np.ndarray  # (S,)
+    weight: np.ndarray  # (S,)
+    counting: np.ndarray  # (S,) int64, 0 .. S - 1
     residual: np.ndarray  # (n,)
     slope: np.ndarray  # (n,)
     blocked: np.ndarray  # (n + 1,) int64

@@ -100,7 +100,8 @@ class CovLassoPath:
         Certified duality gap on `1/2 E[(g_i - w.f)^2] + alpha |w|_1`, padded with NaN.
     stationarity_residual : (T, K) float64
         Largest violation of the stationarity conditions at the knot, squared logits, over the
-        categories active on either side of it and all others; padded with NaN.
+        categories active on either side of it and all others; padded with NaN. Infinite at a
+        knot whose rounding was repaired, from which nothing is interpolated.
     target_second_moment : (T,) float64
         `E[g_i^2]`.
     alpha_max : (T,) float64
@@ -223,7 +224,7 @@ class CovLassoPath:
         error = max(error, 0.0)
         departure = self.stationarity_residual[t, q - 1 : q + 1].max()
         bound = 2 * departure * np.abs(values).sum()
-        bound += 0.5 * error * (departure / (alpha + departure)) ** 2
+        bound += 0.5 * error * (1 - alpha / (alpha + departure)) ** 2
         if not bound <= TOLERANCE * self.target_second_moment[t]:
             raise UncertifiedError(
                 f"target {self.targets[t]} cannot be certified at alpha={alpha:.6g} between two "

@@ -1,0 +1,128 @@
+"""A second look at the few solutions whose certificate rounding has spoilt.
+
+Along a path the Cholesky factor of nearly dependent categories loses digits, and a solution read
+off it may miss its certificate by orders of magnitude while its support is almost right. At a
+fixed penalty a few steps of an active-set Newton method, each on freshly computed correlations,
+bring it back. It is slow (an eigendecomposition per step) and rarely needed, so it is plain NumPy.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+_NULL = 1e-15  # eigenvalues of the normalised active block below this, times its size, are zeros
+
+
+class Point(NamedTuple):
+    """A candidate solution of one target at one penalty."""
+
+    support: np.ndarray  # (S,) int64
+    coef: np.ndarray  # (S,)
+    squared_error: float
+    dual_gap: float
+
+
+def _pseudo_solve(block, right):
+    """Solve a positive semidefinite system; also the part of `right` in the block's null space.
+
+    Both are of the system normalised by the diagonal, which is returned as well.
+    """
+    root = np.sqrt(np.diagonal(block))
+    values, vectors = np.linalg.eigh(block / np.outer(root, root))
+    part = vectors.T @ (right / root)
+    null = values <= _NULL * len(root)
+    solution = vectors[:, ~null] @ (part[~null] / values[~null])
+    return solution / root, vectors[:, null] @ part[null], root
+
+
+def certify_point(second_moment, cross_moment, moment, own, alpha, support, coef):
+    """Squared error and duality gap in extended precision, and the correlations (n,).
+
+    Rounding `w` to float64 moves `c = b - M w` by about `1e-16 |M| |w|`, and a dual point made of
+    that residual alone pays for it with a gap of as much times `|w|_1`. The dual point may be any
+    combination, so it is taken one Newton step further, at `w + u` with `M_AA u = c_A - alpha s`:
+
+        theta = kappa (g - (w + u).f),
+        gap = 1/2 E[(g - w.f - theta)^2] + alpha |w|_1 - w.E[f theta].
+    """
+    rows = second_moment[support].astype(np.longdouble)
+    weight = coef.astype(np.longdouble)
+    correlation = cross_moment - weight @ rows
+    if own >= 0:
+        correlation[own] = 0.0
+    norm = alpha * np.abs(weight).sum()
+    error = moment - weight @ cross_moment[support] - weight @ correlation[support]
+    error = max(error, np.longdouble(0))
+    block = second_moment[np.ix_(support, support)]
+    gradient = correlation[support] - alpha * np.sign(weight)
+    gaps = []
+    for step in (np.zeros_like(coef), _pseudo_solve(block, gradient.astype(np.float64))[0]):
+        dual = correlation - step @ rows
+        if own >= 0:
+            dual[own] = 0.0
+        kappa = alpha / max(alpha, np.abs(dual).max())
+        change = (1 - kappa) * np.sqrt(error) + kappa * np.sqrt(max(step @ block @ step, 0.0))
+        gaps.append(change**2 / 2 + norm - kappa * (weight @ dual[support]))
+    return float(error), float(max(min(gaps), 0.0)), correlation.astype(np.float64)
+
+
+def _newton_step(block, gradient):
+    """Step to the minimum on the active block, and how far it may be followed.
+
+    Where the gradient has a part in the block's null space the objective falls along it without
+    end, until a coefficient meets zero.
+    """
+    step, ray, root = _pseudo_solve(block, gradient)
+    if np.linalg.norm(ray) > 1e-12 * np.linalg.norm(gradient / root):
+        return ray / root, np.inf
+    return step, 1.0
+
+
+def repair(second_moment, cross_moment, moment, own, alpha, support, coef, goal) -> Point:
+    """Best certified point found near a solution, at the same penalty.
+
+    Stops at a duality gap of `goal`, when nothing violates stationarity any more, or after a
+    number of steps that only cycling on rounding can reach.
+    """
+    support, coef, sign = support.astype(np.int64), coef.copy(), np.sign(coef)
+    best = None
+    for _ in range(20 + 4 * support.size):
+        error, gap, correlation = certify_point(
+            second_moment, cross_moment, moment, own, alpha, support, coef
+        )
+        if best is None or gap < best.dual_gap:
+            used = coef != 0
+            best = Point(support[used], coef[used], error, gap)
+        if best.dual_gap <= goal:
+            break
+        excess = np.abs(correlation) - alpha
+        excess[support] = 0.0
+        entering = int(np.argmax(excess))
+        if excess[entering] > 0:
+            support = np.append(support, entering)
+            coef = np.append(coef, 0.0)
+            sign = np.append(sign, np.sign(correlation[entering]))
+        support, coef, sign = _descend(second_moment, correlation, alpha, support, coef, sign)
+    return best
+
+
+def _descend(second_moment, correlation, alpha, support, coef, sign):
+    """Minimise over the active categories, leaving out those whose coefficient meets zero."""
+    correlation = correlation.copy()
+    while support.size:
+        gradient = correlation[support] - alpha * sign
+        block = second_moment[np.ix_(support, support)]
+        step, limit = _newton_step(block, gradient)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            reach = np.where(sign * step < 0, -coef / step, np.inf)
+        leaving = int(np.argmin(reach))
+        length = min(limit, reach[leaving])
+        if not np.isfinite(length):
+            break
+        correlation -= (length * step) @ second_moment[support]
+        coef = coef + length * step
+        if length == limit:
+            break
+        keep = np.arange(support.size) != leaving
+        support, coef, sign = support[keep], coef[keep], sign[keep]
+    return support, coef, sign
