@@ -5,6 +5,7 @@ import hashlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import timm
@@ -128,15 +129,10 @@ def load_checkpoint(network: nn.Module, path: str, name: str) -> None:
         raise InputError(f"{key} does not exist; correct the path")
     try:
         weights = timm.models.load_state_dict(path, device="cpu", weights_only=True)
-    except (SafetensorError, RuntimeError, OSError, ValueError, AttributeError) as error:
+    except (SafetensorError, UnpicklingError, RuntimeError, OSError, AttributeError) as error:
         raise InputError(
-            f"{key} cannot be read as weights ({_first_line(error)}); give safetensors or a state dict"
-        ) from error
-    except Exception as error:  # what unpickling raises is not bounded
-        if type(error).__module__ not in {"_pickle", "pickle"}:
-            raise
-        raise InputError(
-            f"{key} is no file of weights alone ({_first_line(error)}); save the state dict alone"
+            f"{key} cannot be read as weights alone ({_first_line(error)}); "
+            "give safetensors or a saved state dict"
         ) from error
     own = network.state_dict()
     for problem, names in (
@@ -198,7 +194,7 @@ def describe_network(
         except (RuntimeError, AssertionError, ValueError) as error:
             raise InputError(
                 f"models.{name}.architecture: {spec['architecture']} does not take images of "
-                f"{data_config['input_size']} ({_first_line(error)}); set img_size in its model_kwargs"
+                f"{data_config['input_size']} ({_first_line(error)}); correct img_size in its model_kwargs"
             ) from error
     if logits.shape != (1, n_categories):
         raise InputError(

@@ -1,14 +1,17 @@
 """Training of a network: Lightning's loop with timm's optimisers, schedules and metrics."""
 
 import logging
+import random
 import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import lightning.pytorch as lightning
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.plugins.environments import LightningEnvironment
@@ -143,7 +146,9 @@ def train(
         plugins=[LightningEnvironment()] if options.num_nodes == 1 else None,
         callbacks=[
             TQDMProgressBar(refresh_rate=max(1, len(data) // options.batch_size // 20)),
-            ModelCheckpoint(work_dir, "{epoch:05d}", save_on_train_epoch_end=True),
+            ModelCheckpoint(
+                work_dir, "last", save_on_train_epoch_end=True, enable_version_counter=False
+            ),
         ],
         logger=False,
         enable_model_summary=False,
@@ -151,15 +156,17 @@ def train(
         reload_dataloaders_every_n_epochs=1,
         default_root_dir=work_dir,
     )
-    last = max(work_dir.glob("*.ckpt"), default=None)
-    if last is not None:
-        logger.info("go on from %s", last.name)
+    last = work_dir / "last.ckpt"
+    resumes = last.exists()
+    if resumes:
+        logger.info("go on from %s", last)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers")
         warnings.filterwarnings("ignore", message=".*exists and is not empty")
+        warnings.filterwarnings("ignore", message=".*`srun` command is available")
         warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec")
         network.train()
-        trainer.fit(loop, ckpt_path=last, weights_only=True)
+        trainer.fit(loop, ckpt_path=last if resumes else None, weights_only=True)
     network.eval()
     return loop.curve
 
@@ -235,9 +242,14 @@ class _Loop(lightning.LightningModule):
         scheduler.step_update(self.global_step)
 
     def train_dataloader(self) -> DataLoader:
-        epoch = self.current_epoch
-        order = torch.Generator().manual_seed(seed_of(self.seed, "order", epoch))
-        return self._loader(self.data.epoch(epoch), shuffle=True, drop_last=True, generator=order)
+        # where a training resumes, Lightning asks for the loader before it knows the epoch
+        epoch = len(self.curve)
+        dataset = self.data.epoch(epoch)
+        generator = torch.Generator().manual_seed(seed_of(self.seed, "order", epoch))
+        # a fixed order: how often Lightning starts an iteration differs where a training resumes
+        order = torch.randperm(len(dataset), generator=generator).tolist()
+        seed = partial(_seed_worker, seed_of(self.seed, "worker", epoch, self.global_rank))
+        return self._loader(dataset, sampler=order, drop_last=True, worker_init_fn=seed)
 
     def val_dataloader(self) -> DataLoader:
         return self._loader(self.data.validation())
@@ -248,21 +260,22 @@ class _Loop(lightning.LightningModule):
             self.options.batch_size,
             num_workers=self.options.workers,
             collate_fn=getattr(dataset, "collate", None),
+            generator=torch.Generator(),  # of its own: it draws at every start of an iteration
             **how,
         )
 
     def on_train_epoch_start(self) -> None:
-        torch.manual_seed(seed_of(self.seed, "epoch", self.current_epoch, self.global_rank))
+        torch.manual_seed(seed_of(self.seed, "epoch", len(self.curve), self.global_rank))
         self._began = time.perf_counter()
 
     def on_train_epoch_end(self) -> None:
         took = time.perf_counter() - self._began
         metrics = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
         rate = self.optimizers().param_groups[0]["lr"]
-        self.curve.append({"epoch": self.current_epoch + 1, **metrics, "learning_rate": rate})
+        self.curve.append({"epoch": len(self.curve) + 1, **metrics, "learning_rate": rate})
         logger.info(
             "epoch %d of %d: train loss %.4f, validation top-1 %.2f %%, %.0f images/s",
-            self.current_epoch + 1,
+            len(self.curve),
             self.options.epochs,
             metrics["train_loss"],
             metrics["valid_top1"],
@@ -274,3 +287,10 @@ class _Loop(lightning.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.curve = checkpoint["curve"]
+
+
+def _seed_worker(seed: int, worker: int) -> None:
+    """Seed what augmentations in a process that loads images may draw from."""
+    torch.manual_seed(seed + worker)
+    np.random.seed((seed + worker) % 2**32)  # noqa: NPY002 - global, as torchvision and timm use it
+    random.seed(seed + worker)

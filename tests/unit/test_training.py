@@ -1,0 +1,175 @@
+import logging
+
+import pytest
+import torch
+from torch import nn
+
+from neuraldeps.glyphs import data_config, load_categories, render_bitmaps
+from neuraldeps.networks import build_network
+from neuraldeps.poses import PosedGlyphs, bitmap_tensor
+from neuraldeps.training import TrainingOptions, train
+
+OPTIONS = TrainingOptions(
+    epochs=3,
+    batch_size=32,
+    lr=0.1,
+    weight_decay=5e-4,
+    warmup_epochs=1,
+    smoothing=0.1,
+    clip_grad=5.0,
+)
+
+
+@pytest.fixture(scope="module")
+def data():
+    bitmaps = bitmap_tensor(render_bitmaps(load_categories(10, 0)[0]))
+    return PosedGlyphs(bitmaps, 32, 4, 32, 0)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def fresh(seed=0, architecture="test_efficientnet", **model_kwargs):
+    spec = {"architecture": architecture, "model_kwargs": model_kwargs}
+    return build_network("net", spec, 10, data_config(32), seed=seed)
+
+
+def assert_same(one: nn.Module, other: nn.Module) -> None:
+    for (name, left), right in zip(
+        one.state_dict().items(), other.state_dict().values(), strict=True
+    ):
+        assert torch.equal(left, right), name
+
+
+def test_it_learns_and_draws_a_curve(data, tmp_path):
+    network = fresh()
+    curve = train(network, data, OPTIONS, seed=0, work_dir=tmp_path)
+    assert [row["epoch"] for row in curve] == [1, 2, 3]
+    assert curve[-1]["train_loss"] < curve[0]["train_loss"]
+    assert curve[-1]["valid_top1"] > 50
+    assert not network.training
+    with torch.inference_mode():
+        shown = data.validation()
+        logits = network((shown.images[:, None].float() / 255 - 0.5) / 0.25)
+    top1 = 100 * (logits.argmax(1) == shown.labels).float().mean().item()
+    # percent of 40 images, summed in float32
+    assert curve[-1]["valid_top1"] == pytest.approx(top1, abs=1e-4)
+
+
+def test_the_schedule_is_timms_per_update(data, tmp_path):
+    """Half a cosine over the updates, after a linear warm-up: timm's formula."""
+    curve = train(fresh(), data, OPTIONS, seed=0, work_dir=tmp_path)
+    updates = len(data) // OPTIONS.batch_size
+    angles = [torch.tensor(torch.pi * epoch / OPTIONS.epochs) for epoch in (1, 2, 3)]
+    expected = [0.05 * (1 + angle.cos().item()) for angle in angles]
+    assert updates == 10
+    assert [row["learning_rate"] for row in curve] == pytest.approx(expected, abs=1e-8)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(data, tmp_path):
+    networks = [fresh() for _ in range(3)]
+    for run, (network, seed) in enumerate(zip(networks, (0, 0, 1), strict=True)):
+        train(network, data, OPTIONS, seed=seed, work_dir=tmp_path / str(run))
+    assert_same(networks[0], networks[1])
+    with pytest.raises(AssertionError):
+        assert_same(networks[0], networks[2])
+
+
+@pytest.mark.parametrize("drop_rate", [0.0, 0.3])
+def test_resuming_gives_the_bytes_of_an_uninterrupted_run(data, tmp_path, drop_rate):
+    whole = fresh(drop_rate=drop_rate)
+    curve = train(whole, data, OPTIONS, seed=0, work_dir=tmp_path / "whole")
+    part = tmp_path / "part"
+    for epochs in 1, 2:
+        train(fresh(drop_rate=drop_rate), data, OPTIONS, seed=0, work_dir=part, stop_after=epochs)
+        assert len(list(part.glob("*.ckpt"))) == 1
+    resumed = fresh(seed=5, drop_rate=drop_rate)
+    resumed_curve = train(resumed, data, OPTIONS, seed=0, work_dir=part)
+    assert_same(whole, resumed)
+    assert curve == resumed_curve
+
+
+class Killed(Exception):
+    pass
+
+
+def test_a_run_that_dies_inside_an_epoch_goes_on_from_its_beginning(data, tmp_path, caplog):
+    whole = fresh()
+    train(whole, data, OPTIONS, seed=0, work_dir=tmp_path / "whole")
+    calls = []
+
+    def die(logits, labels):
+        calls.append(None)
+        if len(calls) == 15:
+            raise Killed
+        return 0.0
+
+    with pytest.raises(Killed):
+        train(fresh(), data, OPTIONS, seed=0, work_dir=tmp_path / "part", extra_loss=die)
+    resumed = fresh(seed=5)
+    with caplog.at_level(logging.INFO, logger="neuraldeps.training"):
+        train(resumed, data, OPTIONS, seed=0, work_dir=tmp_path / "part")
+    assert "go on from" in caplog.text
+    assert_same(whole, resumed)
+
+
+def test_a_finished_run_is_not_trained_again(data, tmp_path):
+    first, again = fresh(), fresh(seed=5)
+    curve = train(first, data, OPTIONS, seed=0, work_dir=tmp_path)
+    assert train(again, data, OPTIONS, seed=0, work_dir=tmp_path) == curve
+    assert_same(first, again)
+
+
+def test_an_extra_loss_is_minimised_too(data, tmp_path):
+    """Fine-tuning: a term that pulls one logit to zero makes it small."""
+
+    def size_of_first(logits, labels):
+        return logits[:, 0].square().mean()
+
+    sizes = []
+    for term in None, size_of_first:
+        network = fresh()
+        train(network, data, OPTIONS, seed=0, work_dir=tmp_path / str(term), extra_loss=term)
+        shown = data.validation().images[:, None].float()
+        with torch.inference_mode():
+            sizes.append(network((shown / 255 - 0.5) / 0.25)[:, 0].square().mean().item())
+    assert sizes[1] < 0.3 * sizes[0]
+
+
+def test_mixed_precision_trains(data, tmp_path):
+    options = TrainingOptions(epochs=1, batch_size=32, lr=0.1, precision="bf16-mixed")
+    network = fresh()
+    curve = train(network, data, options, seed=0, work_dir=tmp_path)
+    assert curve[0]["train_loss"] < 2.4
+    assert all(value.dtype != torch.bfloat16 for value in network.state_dict().values())
+
+
+def test_images_of_an_epoch_are_those_of_its_number(tmp_path):
+    """What the network sees in an epoch: every image once, none of another epoch."""
+    seen = []
+    data = PosedGlyphs(bitmap_tensor(render_bitmaps(load_categories(10, 0)[0])), 32, 4, 32, 0)
+
+    class Watching(nn.Module):
+        def __init__(self, network):
+            super().__init__()
+            self.inner, self.pretrained_cfg = network, network.pretrained_cfg
+
+        def forward(self, inputs):
+            if self.training:
+                seen.append((inputs * 0.25 + 0.5).mul(255).round().byte()[:, 0])
+            return self.inner(inputs)
+
+    options = TrainingOptions(epochs=2, batch_size=32, lr=0.01)
+    train(Watching(fresh()), data, options, seed=0, work_dir=tmp_path)
+    for epoch in 0, 1:
+        images = torch.cat(seen[10 * epoch : 10 * epoch + 10]).reshape(320, -1)
+        expected = data.epoch(epoch).images.reshape(320, -1)
+        rows = {row.numpy().tobytes() for row in images}
+        assert rows == {row.numpy().tobytes() for row in expected}
+    first_order = torch.cat(seen[:10]).reshape(320, -1)
+    assert not torch.equal(first_order, data.epoch(0).images.reshape(320, -1))
