@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -203,7 +203,7 @@ def extract_logits(
         ThreadPoolExecutor(1) as writer,
         tqdm(total=n_images, desc="extract", unit="image", unit_scale=True, mininterval=1) as bar,
     ):
-        writing: Future | None = None
+        writing: list[Future] = []
         for shard in mine:
             first, last = logits.bounds(shard)
             batches = _ahead(reader, images.batches(first, last, options.batch_size))
@@ -211,10 +211,9 @@ def extract_logits(
             for pixels in batches:
                 values.append(run(pixels))
                 bar.update(len(pixels))
-            if writing is not None:
-                writing.result()
-            writing = writer.submit(_write, logits, shard, values)
-        writing.result()
+            _wait(writing)
+            writing = [writer.submit(_write, logits, shard, values)]
+        _wait(writing)
     took = time.perf_counter() - began
     logger.info(
         "part %d of %d: %d images in %.1f s on %s, %.0f images/s",
@@ -234,7 +233,9 @@ class _Runner:
         self.device = torch.device(options.device if options.device != "auto" else _best_device())
         self.format = torch.channels_last if options.channels_last else torch.contiguous_format
         self.standardise = Standardise(resolve_model_data_config(network)).to(self.device)
-        self.network = network.to(self.device, memory_format=self.format)
+        self.network: Callable[[Tensor], Tensor] = network.to(self.device).to(
+            memory_format=self.format
+        )
         if options.torchcompile:
             backend = "inductor" if options.torchcompile is True else options.torchcompile
             self.network = torch.compile(self.network, backend=backend)
@@ -256,6 +257,12 @@ class _Runner:
 
 def _best_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _wait(writing: list[Future]) -> None:
+    """Let at most one shard wait for the disk, and let its error stop the job."""
+    for shard in writing:
+        shard.result()
 
 
 def _write(logits: ShardedArray, shard: int, values: list[Tensor]) -> None:

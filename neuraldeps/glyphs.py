@@ -171,7 +171,7 @@ def select_categories() -> tuple[list[Glyph], list[Glyph]]:
     """
     candidates = [glyph for glyph in _candidates() if _is_wanted(glyph)]
     bitmaps = render_bitmaps(candidates)
-    drawn = bitmaps.any((2, 3)).all(1)
+    drawn = np.all(np.any(bitmaps, axis=(2, 3)), axis=1)
     candidates = [glyph for glyph, there in zip(candidates, drawn, strict=True) if there]
     distances = _distances(bitmaps[drawn])
     kept: list[int] = []

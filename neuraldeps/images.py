@@ -43,6 +43,7 @@ class StoredImages:
         dataset = open_store(path)
         if "image" not in dataset or dataset["image"].dtype != np.uint8:
             raise StoreError(f"{path}: holds no array `image` of uint8; remove it and run again")
+        self.path = path
         self.fingerprint = fingerprint(path)
         self.coords = dataset.drop_vars("image").load()
         self._array = zarr.open_array(f"{path}/image", mode="r")

@@ -1,7 +1,7 @@
 """Logits from elsewhere: any array (sample x category) becomes a store of logits like any other."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -126,17 +126,18 @@ def describe_logits(
             f"{key}: labels of type {label.dtype} go from {label.min()} to {label.max()}; "
             f"give integers from 0 to {n_categories - 1}, or -1 for none"
         )
-    index = np.arange(n_categories)
+    index = range(n_categories)
+
+    def words(name: str, default: Iterable[str]) -> np.ndarray:
+        return strings([str(word) for word in found.get(name, default)])
+
     return xr.Dataset(
         coords={
             "label": ("sample", label.astype(np.int32), {"long_name": "category; -1 is none"}),
-            "path": ("sample", strings(found.get("path", map(str, range(n_samples))))),
-            "category": index.astype(np.int32),
-            "category_name": (
-                "category",
-                strings(found.get("category_name", (f"category {i}" for i in index))),
-            ),
-            "category_code": ("category", strings(found.get("category_code", map(str, index)))),
+            "path": ("sample", words("path", map(str, range(n_samples)))),
+            "category": np.arange(n_categories, dtype=np.int32),
+            "category_name": ("category", words("category_name", map("category {}".format, index))),
+            "category_code": ("category", words("category_code", map(str, index))),
         }
     )
 

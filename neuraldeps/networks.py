@@ -31,6 +31,9 @@ class Standardise(nn.Module):
         timm's data configuration of the network, of which `mean` and `std` are used.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, data_config: Mapping[str, Any]) -> None:
         super().__init__()
         for name in "mean", "std":
@@ -214,7 +217,7 @@ def describe_network(
     }
 
 
-def _feature_dimension(network: nn.Module) -> int:
+def _feature_dimension(network: Any) -> int:
     """Dimension of what the linear classifier sees."""
     classifier = network.get_classifier()
     for attribute in "in_features", "in_channels":

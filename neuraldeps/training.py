@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import lightning.pytorch as lightning
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.plugins.environments import LightningEnvironment
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from timm.data import resolve_model_data_config
 from timm.optim import create_optimizer_v2
 from timm.scheduler import create_scheduler_v2
@@ -84,7 +85,7 @@ class TrainingOptions:
     clip_mode: str = "norm"
     channels_last: bool = True
     workers: int = 0
-    precision: str = "32-true"
+    precision: Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true"] = "32-true"
     accelerator: str = "auto"
     devices: int | str = 1
     num_nodes: int = 1
@@ -212,7 +213,7 @@ class _Loop(lightning.LightningModule):
         values |= {"valid_top1": top1, "valid_top5": top5}
         self.log_dict(values, prog_bar=True, batch_size=len(labels), sync_dist=True)
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         options = self.options
         optimizer = create_optimizer_v2(
             self.network,
@@ -226,7 +227,7 @@ class _Loop(lightning.LightningModule):
             optimizer,
             sched=options.sched,
             num_epochs=options.epochs,
-            warmup_epochs=options.warmup_epochs,
+            warmup_epochs=options.warmup_epochs,  # type: ignore[arg-type] # fractions work
             warmup_lr=options.warmup_lr,
             min_lr=options.min_lr,
             step_on_epochs=False,
@@ -247,7 +248,7 @@ class _Loop(lightning.LightningModule):
         dataset = self.data.epoch(epoch)
         generator = torch.Generator().manual_seed(seed_of(self.seed, "order", epoch))
         # a fixed order: how often Lightning starts an iteration differs where a training resumes
-        order = torch.randperm(len(dataset), generator=generator).tolist()
+        order = torch.randperm(len(self.data), generator=generator).tolist()
         seed = partial(_seed_worker, seed_of(self.seed, "worker", epoch, self.global_rank))
         return self._loader(dataset, sampler=order, drop_last=True, worker_init_fn=seed)
 
@@ -271,7 +272,7 @@ class _Loop(lightning.LightningModule):
     def on_train_epoch_end(self) -> None:
         took = time.perf_counter() - self._began
         metrics = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
-        rate = self.optimizers().param_groups[0]["lr"]
+        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
         self.curve.append({"epoch": len(self.curve) + 1, **metrics, "learning_rate": rate})
         logger.info(
             "epoch %d of %d: train loss %.4f, validation top-1 %.2f %%, %.0f images/s",
