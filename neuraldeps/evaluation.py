@@ -278,7 +278,7 @@ def evaluate(
     label: np.ndarray,
     *,
     n_threads: int = 1,
-) -> Sums:
+) -> Evaluation:
     """Judge every candidate on every image in one pass (protocol of Table 1).
 
     Parameters

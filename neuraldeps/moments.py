@@ -271,8 +271,8 @@ def moment_dataset(
     moments = second_moment(LogitsFile(source_path, gauge), LogitsFile(target_path, gauge), **how)
     log.info("%d images, mean logit %.6g", moments.n_samples, moments.source_mean.mean())
     coords: dict[str, Any] = {}
-    for side, store in zip(("source", "target"), stores, strict=True):
-        coords |= side_coordinates(store, side)
+    coords |= side_coordinates(stores[0], "source")
+    coords |= side_coordinates(stores[1], "target")
     return xr.Dataset(
         {
             "second_moment": (

@@ -54,11 +54,6 @@ def model_spec(wildcards):
     return config["models"][wildcards.model]
 
 
-def is_trained(model):
-    """Whether a network is trained here, from scratch."""
-    return model in TRAINED
-
-
 def network_spec(wildcards):
     """What a network is built from: its entry without where its weights come from."""
     apart = ("train", "checkpoint")
