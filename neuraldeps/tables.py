@@ -361,9 +361,10 @@ def table1_notes(
         "another thing; both populations are given.",
         "acc is the accuracy over all images with this one logit replaced: it can hardly move by "
         "construction. Error and accuracy on the images of the category are the evidence.",
-        "Sparse is relative: one chosen case says little about the others, and the same few "
-        "categories that are easy to read may leave much of the logit unexplained. The distribution "
-        "over all categories stands in table1_distribution.",
+        "Sparse is relative: one chosen case says little about the others (table1_distribution has "
+        "them all), and a few categories that are easy to read may leave much of the logit "
+        "unexplained. A small error is not yet a working dependency: where most of it is one "
+        "look-alike, the look-alike wins and the accuracy on positives falls.",
         f"Logits: gauge {gauge}. The problem sees a constant added to all logits of an image, softmax "
         "does not; neither alpha nor the error over all images compares networks.",
     ]

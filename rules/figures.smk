@@ -89,8 +89,11 @@ rule plot_star_panel:
 rule plot_correlation:
     """Draw |b_j| against w_j with the bar lambda/2 (Figure 3)."""
     input:
-        paths=[f"results/covlasso/{source}--{target}.zarr" for source, target in PAIRS],
-        moments=list(dict.fromkeys(moment_path(*pair) for pair in PAIRS)),
+        within=[
+            moment_path(model, model)
+            for model in dict.fromkeys(model for pair in PAIRS for model in pair)
+        ],
+        pairs=list(dict.fromkeys(moment_path(*pair) for pair in PAIRS)),
     output:
         png=report(
             "results/figures/figure3.png",
@@ -114,12 +117,14 @@ rule plot_correlation:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=solver_mem_mb,
         runtime=20,
     params:
-        moments=[moment_path(*pair) for pair in PAIRS],
+        models=PAIRS,
+        pairs=[moment_path(*pair) for pair in PAIRS],
         n_targets=config["figures"]["correlation"]["n_targets"],
         relative_alpha=config["figures"]["correlation"]["relative_alpha"],
+        exclude_own=config["covlasso"]["exclude_own"],
         seed=config["seed"],
     script:
         "../scripts/plot_correlation.py"

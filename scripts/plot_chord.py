@@ -9,7 +9,7 @@ from neuraldeps.covlasso import solve_covlasso
 from neuraldeps.figures.chord import Chords, chord_figure, draw_categories
 from neuraldeps.figures.style import save_figure
 from neuraldeps.logs import job_log
-from neuraldeps.stores import open_store
+from neuraldeps.stores import map_array, open_store
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -21,10 +21,7 @@ def solve_chords(
     solution = solve_covlasso(
         second_moment, support_size=support_size, targets=targets, sources=base
     )
-    coef = np.zeros((len(targets), len(second_moment)))
-    row, slot = np.nonzero(solution.support >= 0)
-    coef[row, solution.support[row, slot]] = solution.coef[row, slot]
-    return coef[:, base]
+    return solution.to_sparse(len(second_moment)).toarray()[:, base]
 
 
 def main(
@@ -38,9 +35,8 @@ def main(
     support_size: int,
     seed: int,
 ) -> None:
-    store = open_store(moments)
-    second_moment = store.second_moment.transpose("source_category", "target_category").values
-    known = categories(store, "source_category")
+    second_moment = map_array(moments, "second_moment")
+    known = categories(open_store(moments), "source_category")
     base, targets = draw_categories(len(known), n_base, n_targets, seed)
     chords = Chords(
         [known[category] for category in base],

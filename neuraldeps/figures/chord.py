@@ -8,6 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 from pycirclize import Circos
 
 from neuraldeps.cases import Category
@@ -169,30 +171,58 @@ def _inside(
                 first, last = sector.x_to_rad(start), sector.x_to_rad(end)
                 _ribbon(axes, first, last, at[t], sign_color(value))
     node = min(NODE, 0.2 * 2 * np.pi * INSIDE / len(targets))
+    taken = [Bbox([position - node, position + node]) for position in at]
+    size = float(np.clip(68 / len(targets), 4, 6.8))
     for position, target in zip(at, targets, strict=True):
         draw_node(axes, position[0], position[1], node, target)
-        _target_name(axes, position, node, target, float(np.clip(68 / len(targets), 4, 6.8)))
+        taken.append(_target_name(axes, position, node, target, size, taken))
 
 
 def _target_name(
-    axes: Axes, position: np.ndarray, node: float, target: Category, size: float
-) -> None:
-    """Write a name on the side of its node that faces the centre, where no ribbon ends."""
-    inward = -position / np.hypot(*position)
-    is_beside = abs(inward[0]) > 0.5
-    x, y = position + (node + 1.5) * (np.array([np.sign(inward[0]), 0]) if is_beside else inward)
-    axes.text(
-        x,
-        y,
-        wrapped(target.caption, 16 if is_beside else 13, 4),
-        ha=("left" if inward[0] > 0 else "right") if is_beside else "center",
-        va="center" if is_beside else ("bottom" if inward[1] > 0 else "top"),
+    axes: Axes, position: np.ndarray, node: float, target: Category, size: float, taken: list[Bbox]
+) -> Bbox:
+    """Write a name next to its node, towards the centre and where it covers least of the others."""
+    inward = -np.sign(position)
+    beside, below = np.array([inward[0] or 1, 0]), np.array([0, inward[1] or 1])
+    is_beside = abs(position[0]) > 0.5 * np.hypot(*position)
+    sides = (beside, below, beside + below) if is_beside else (below, beside + below, beside)
+    places = [(side, width) for side in sides for width in (16, 12, 24)]
+    best, box = np.inf, Bbox.null()
+    chosen: Text | None = None
+    for side, width in places:
+        text = _write(axes, position, node, side, wrapped(target.caption, width, 4), size)
+        at = axes.transData.inverted().transform_bbox(text.get_window_extent())
+        covered = sum(_overlap(at, other) for other in taken)
+        if covered < best - 1e-9:
+            if chosen is not None:
+                chosen.remove()
+            best, box, chosen = covered, at, text
+        else:
+            text.remove()
+    return box
+
+
+def _write(
+    axes: Axes, position: np.ndarray, node: float, side: np.ndarray, name: str, size: float
+) -> Text:
+    reach = (node + 1.5) * side / np.hypot(*side)
+    return axes.text(
+        position[0] + reach[0],
+        position[1] + reach[1],
+        name,
+        ha={-1: "right", 0: "center", 1: "left"}[int(side[0])],
+        va={-1: "top", 0: "center", 1: "bottom"}[int(side[1])],
         fontsize=size,
         fontweight="bold",
         linespacing=1.05,
         path_effects=HALO,
         zorder=6,
     )
+
+
+def _overlap(left: Bbox, right: Bbox) -> float:
+    common = Bbox.intersection(left, right)
+    return 0.0 if common is None else float(common.width * common.height)
 
 
 def target_angles(circos: Circos, coef: np.ndarray) -> np.ndarray:

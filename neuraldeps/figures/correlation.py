@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -36,50 +35,6 @@ class Correlation:
     def n_below_bar(self) -> int:
         """Sources that Conjecture 1 screens out and that the solution holds all the same."""
         return int(np.count_nonzero((np.abs(self.correlation) < self.alpha) & (self.coef != 0)))
-
-
-def solution_at(
-    paths: xr.Dataset, position: int, relative_alpha: float, n_sources: int
-) -> tuple[float, np.ndarray]:
-    """Solution of one target at ``alpha = relative_alpha * alpha_max``, from the knots of its path.
-
-    Parameters
-    ----------
-    paths : xarray.Dataset
-        `alpha` (target_category, knot), decreasing and padded with NaN; `support` and `coef`
-        (target_category, knot, slot), padded with -1 and 0; `alpha_max` (target_category).
-    position : int
-        Along `target_category`.
-    relative_alpha : float
-        Between 0 and 1.
-    n_sources : int
-        Source categories.
-
-    Returns
-    -------
-    float
-        alpha; that of the last knot where the stored path ends before.
-    ndarray, shape (n_sources,), float64
-        w. The path is linear between two knots, so this is exact.
-    """
-    path = paths.isel(target_category=position)
-    alphas = path.alpha.values[np.isfinite(path.alpha.values)]
-    if not len(alphas):  # a logit that is zero everywhere has no path
-        return 0.0, np.zeros(n_sources)
-    alpha = max(relative_alpha * float(path.alpha_max), float(alphas[-1]))
-    after = min(int(np.searchsorted(-alphas, -alpha, side="left")), len(alphas) - 1)
-    before = max(after - 1, 0)
-    low, high = (_dense(path.isel(knot=knot), n_sources) for knot in (before, after))
-    step = alphas[before] - alphas[after]
-    share = (alphas[before] - alpha) / step if step > 0 else 0.0
-    return alpha, (1 - share) * low + share * high
-
-
-def _dense(knot: xr.Dataset, n_sources: int) -> np.ndarray:
-    support, values = knot.support.values, knot.coef.values
-    coef = np.zeros(n_sources)
-    coef[support[support >= 0]] = values[support >= 0]
-    return coef
 
 
 @styled
@@ -139,7 +94,7 @@ def draw_correlation(axes: Axes, correlation: Correlation) -> None:
     axes.set_xlim(left=0)
     axes.margins(y=0.12)
     axes.yaxis.set_major_locator(MaxNLocator(5))
-    name = wrapped(correlation.category.caption, 24, 1)
+    name = wrapped(correlation.category.caption, 22, 1)
     axes.text(0, 1.13, name, transform=axes.transAxes, fontsize=8.5, fontweight="bold")
     axes.text(
         0,

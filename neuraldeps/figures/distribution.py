@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from neuraldeps.cases import ESTIMATORS
-from neuraldeps.figures.style import BLUE, ORANGE, pair_title, styled
+from neuraldeps.figures.style import BLUE, INK, ORANGE, pair_title, styled
 
 COLORS = {"lasso": BLUE, "refit": ORANGE}
+DOTS: dict[str, Any] = {"lasso": (0, (1, 2)), "refit": (0, (4, 2))}
 
 
 def error_quartiles(evaluation: xr.Dataset, split: str, estimator: str) -> np.ndarray:
@@ -83,7 +84,7 @@ def draw_errors(axes: Axes, evaluation: xr.Dataset, fit: str, test: str) -> None
         axes.plot(sizes, median, color=color, linewidth=2, label=f"{estimator}, {test}: median")
         if fit != test:
             median = error_quartiles(evaluation, fit, estimator)[1]
-            style: dict[str, Any] = {"linewidth": 1.3, "linestyle": (0, (1.5, 1.5)), "color": color}
+            style: dict[str, Any] = {"linewidth": 1.1, "linestyle": DOTS[estimator], "color": INK}
             axes.plot(sizes, median, label=f"{estimator}, {fit}: median", **style)
     axes.set_title(pair_title(evaluation.attrs["source"], evaluation.attrs["target"]))
     axes.set_xlim(sizes[0], sizes[-1])

@@ -71,7 +71,8 @@ def draw_star(
 def _edge(axes: Axes, angle: float, coef: float, largest: float) -> None:
     """Draw an edge, its coefficient beside its middle: above it, or right of it where it is steep."""
     direction = np.array([np.cos(angle), np.sin(angle)])
-    end, middle = DISTANCE * direction, (CENTRE + DISTANCE - AROUND) / 2 * direction
+    end = DISTANCE * direction
+    middle = (0.44 * CENTRE + 0.56 * (DISTANCE - AROUND)) * direction
     width = 1.0 + 5.0 * abs(coef) / largest
     axes.plot([0, end[0]], [0, end[1]], color=sign_color(coef), linewidth=width, zorder=1)
     normal = np.array([-direction[1], direction[0]])
@@ -116,8 +117,10 @@ def _title(axes: Axes, case: Case, estimator: str, split: str) -> None:
         f"{short} {100 * measured[name]:.1f} ({100 * original[name]:.1f})"
         for short, name in (("acc", "accuracy"), ("pos", "positive_accuracy"))
     )
+    name = wrapped(case.category.caption, 50, 1)
+    size = 10.5 * min(1, 32 / len(name))
     lines = (
-        (33, wrapped(case.category.caption, 34, 1), {"fontsize": 10.5, "fontweight": "bold"}),
+        (33, name, {"fontsize": size, "fontweight": "bold"}),
         (19, pair_title(case.source, case.target), {"fontsize": 8.5}),
         (6, numbers, {"fontsize": 8, "color": MUTED}),
     )

@@ -100,8 +100,17 @@ def pair_title(source: str, target: str) -> str:
 
 
 def signed(value: float, digits: int = 2) -> str:
-    """A number with a true minus sign."""
-    return f"{value:.{digits}f}".replace("-", MINUS)
+    """A number with a true minus sign, and one digit at least that is not zero.
+
+    Examples
+    --------
+    >>> signed(0.5), signed(0.0021)
+    ('0.50', '0.002')
+    """
+    shown = f"{value:.{digits}f}"
+    if value and not float(shown):
+        shown = np.format_float_positional(float(f"{value:.1g}"))
+    return shown.replace("-", MINUS)
 
 
 def wrapped(text: str, width: int, lines: int = 3) -> str:

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 import xarray as xr
 from PIL import Image
+from sklearn.linear_model import Lasso
 
-from neuraldeps.covlasso import covlasso_path
-from neuraldeps.stores import open_store, provenance, strings, write_store
+from neuraldeps.stores import provenance, strings, write_store
 from scripts import (
     plot_chord,
     plot_contact_sheet,
@@ -33,9 +33,9 @@ def files(tmp_path):
     return str(tmp_path / "figures/a.png"), str(tmp_path / "figures/a.svg")
 
 
-def stored(dataset, path, attrs=None):
+def stored(dataset, path, attrs=None, **options):
     title = provenance("test", "Test")
-    write_store(dataset.assign_attrs(title | (attrs or {})), path)
+    write_store(dataset.assign_attrs(title | (attrs or {})), path, **options)
     return str(path)
 
 
@@ -45,17 +45,16 @@ def second_moments(tmp_path):
     a, b = rng.normal(size=(2, 4000, N))
     b[:, 2] = 0.5 * a[:, 5] + 0.01 * b[:, 2]
     coords = category_coords("source_category") | category_coords("target_category")
-    moments = {}
-    for first, second, left, right in (("a", "a", a, a), ("a", "b", a, b)):
+    logits, moments = {"a": a, "b": b}, {}
+    for first, second in (("a", "a"), ("a", "b"), ("b", "b")):
+        moment = logits[first].T @ logits[second] / len(a)
         moments[first, second] = stored(
-            xr.Dataset(
-                {"second_moment": (("source_category", "target_category"), left.T @ right / 4000)},
-                coords,
-            ),
+            xr.Dataset({"second_moment": (("source_category", "target_category"), moment)}, coords),
             tmp_path / f"{first}--{second}.zarr",
             {"source": first, "target": second},
+            contiguous=["second_moment"],
         )
-    return a, b, moments
+    return logits, moments
 
 
 def drawn(files):
@@ -83,38 +82,57 @@ def test_star_and_panel(tmp_path, files):
     assert Image.open(files[0]).size > size
 
 
-def test_correlation_takes_the_side_of_the_source(tmp_path, files):
-    _, b, moments = second_moments(tmp_path)
-    # the store of the unordered pair is a--b; the ordered pair is b -> a
-    cross = open_store(moments["a", "b"]).second_moment.values.T
-    path = covlasso_path(
-        b.T @ b / 4000,
-        cross_moment=cross,
-        target_second_moment=np.ones(N),
-        max_support=3,
+@pytest.mark.parametrize(("source", "target"), [("a", "a"), ("a", "b"), ("b", "a")])
+def test_correlation_is_scikit_learns_lasso(tmp_path, source, target):
+    logits, moments = second_moments(tmp_path)
+    targets = np.array([2, 5])
+    solved = plot_correlation.solve_targets(
+        source,
+        moments[source, source],
+        moments["a", "b"] if source != target else moments[source, source],
+        (logits[target] ** 2).mean(axis=0),
+        targets,
+        relative_alpha=0.3,
+        exclude_own=True,
     )
-    solved = xr.Dataset(
-        {
-            "alpha": (("target_category", "knot"), path.alpha),
-            "alpha_max": ("target_category", path.alpha_max),
-            "support": (("target_category", "knot", "slot"), path.support),
-            "coef": (("target_category", "knot", "slot"), path.coef),
-        },
-        category_coords("target_category"),
+    for i, (correlation, coef, alpha) in zip(targets, solved, strict=True):
+        others = np.arange(N) != i
+        features, wanted = logits[source][:, others], logits[target][:, i]
+        np.testing.assert_allclose(correlation, features.T @ wanted / len(wanted), atol=1e-12)
+        assert alpha == pytest.approx(0.3 * np.abs(correlation).max())
+        model = Lasso(alpha=alpha, fit_intercept=False, tol=1e-12, max_iter=100_000)
+        model.fit(features, wanted)
+        # scikit-learn stops at its own tolerance
+        np.testing.assert_allclose(coef, model.coef_, atol=1e-6)
+
+
+def test_correlation_keeps_the_own_category_where_it_is_allowed(tmp_path):
+    logits, moments = second_moments(tmp_path)
+    ((correlation, coef, _),) = plot_correlation.solve_targets(
+        "a",
+        moments["a", "a"],
+        moments["a", "b"],
+        (logits["b"] ** 2).mean(axis=0),
+        np.array([2]),
+        relative_alpha=0.5,
+        exclude_own=False,
     )
-    paths = stored(
-        solved,
-        tmp_path / "paths.zarr",
-        {"source": "b", "target": "a", "config": {"exclude_own": True}},
-    )
-    source, target, (one,) = plot_correlation.read_targets(paths, moments["a", "b"], [5], 0.5)
-    assert (source, target) == ("b", "a")
-    held = np.flatnonzero(one.coef)
-    assert held.tolist() == [2]
-    assert one.correlation[2] == pytest.approx(cross[2, 5])
-    assert len(one.correlation) == N - 1
+    assert len(correlation) == len(coef) == N
+    assert np.flatnonzero(coef).tolist() == [5]
+
+
+def test_correlation_of_all_pairs(tmp_path, files):
+    _, moments = second_moments(tmp_path)
+    models = [("a", "a"), ("a", "b"), ("b", "a")]
     plot_correlation.main(
-        [paths], [moments["a", "b"]], *files, n_targets=2, relative_alpha=0.5, seed=0
+        [moments["a", "a"], moments["b", "b"]],
+        [moments["a", "a"], moments["a", "b"], moments["a", "b"]],
+        *files,
+        models=models,
+        n_targets=2,
+        relative_alpha=0.5,
+        exclude_own=True,
+        seed=0,
     )
     assert drawn(files)
 
@@ -127,7 +145,7 @@ def test_chords_are_solved_from_the_base_categories_alone(tmp_path, files):
     coef = plot_chord.solve_chords(logits.T @ logits / 4000, base, targets, support_size=1)
     assert coef.shape == (1, 4)
     assert np.flatnonzero(coef[0]).tolist() == [1]
-    _, _, moments = second_moments(tmp_path)
+    _, moments = second_moments(tmp_path)
     options = {"model": "a", "n_base": 12, "n_targets": 3, "support_size": 2, "seed": 0}
     plot_chord.main(moments["a", "a"], *files, **options)
     assert drawn(files)

@@ -1,4 +1,5 @@
 import hashlib
+from itertools import combinations
 from pathlib import Path
 
 import matplotlib
@@ -6,11 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from matplotlib.patches import Circle
 from PIL import Image
-from sklearn.linear_model import Lasso
 
 from neuraldeps.cases import Category, describe_case
-from neuraldeps.covlasso import covlasso_path
 from neuraldeps.figures.chord import (
     Chords,
     arcs,
@@ -20,12 +20,12 @@ from neuraldeps.figures.chord import (
     sector_degrees,
 )
 from neuraldeps.figures.contact_sheet import choose_rows, contact_sheet_figure, mosaic
-from neuraldeps.figures.correlation import Correlation, correlation_figure, solution_at
+from neuraldeps.figures.correlation import Correlation, correlation_figure
 from neuraldeps.figures.curves import curves_figure
 from neuraldeps.figures.distribution import error_by_support_figure, error_quartiles
 from neuraldeps.figures.pictures import sample_pictures
 from neuraldeps.figures.star import angles, star_figure, star_panel
-from neuraldeps.figures.style import RC, save_figure
+from neuraldeps.figures.style import RC, save_figure, signed
 from neuraldeps.stores import strings
 from tests.synthetic_results import CODES, NAMES, N, category_coords, evaluation_store
 
@@ -133,46 +133,12 @@ def test_star_nodes_are_evenly_spread_and_none_is_straight_down(n):
     assert np.sin(directions).min() > -1 + 1e-6
 
 
-def test_solution_between_knots_is_scikit_learns():
-    rng = np.random.default_rng(0)
-    features = rng.normal(size=(300, 9)) @ rng.normal(size=(9, 9))
-    path = covlasso_path(features.T @ features / 300, max_support=8)
-    paths = xr.Dataset(
-        {
-            "alpha": (("target_category", "knot"), path.alpha),
-            "alpha_max": ("target_category", path.alpha_max),
-            "support": (("target_category", "knot", "slot"), path.support),
-            "coef": (("target_category", "knot", "slot"), path.coef),
-        }
-    )
-    for target in (0, 5):
-        for relative_alpha in (0.7, 0.31, 0.1):
-            alpha, coef = solution_at(paths, target, relative_alpha, 9)
-            others = np.arange(9) != target
-            model = Lasso(alpha=alpha, fit_intercept=False, tol=1e-12, max_iter=100_000)
-            model.fit(features[:, others], features[:, target])
-            assert alpha == pytest.approx(relative_alpha * path.alpha_max[target])
-            # scikit-learn stops at its own tolerance
-            np.testing.assert_allclose(coef[others], model.coef_, atol=1e-6)
-
-
-def test_solution_beyond_the_stored_path_is_its_last_knot():
-    paths = xr.Dataset(
-        {
-            "alpha": (("target_category", "knot"), [[4.0, 2.0, np.nan], [np.nan] * 3]),
-            "alpha_max": ("target_category", [4.0, 0.0]),
-            "support": (("target_category", "knot", "slot"), [[[-1], [2], [-1]], [[-1]] * 3]),
-            "coef": (("target_category", "knot", "slot"), [[[0.0], [0.5], [0.0]], [[0.0]] * 3]),
-        }
-    )
-    alpha, coef = solution_at(paths, 0, 0.01, 4)
-    assert (alpha, coef.tolist()) == (2.0, [0, 0, 0.5, 0])
-    alpha, coef = solution_at(paths, 0, 0.75, 4)
-    assert (alpha, coef.tolist()) == (3.0, [0, 0, 0.25, 0])
-    alpha, coef = solution_at(paths, 0, 1.0, 4)
-    assert (alpha, coef.tolist()) == (4.0, [0, 0, 0, 0])
-    alpha, coef = solution_at(paths, 1, 0.5, 4)
-    assert (alpha, coef.tolist()) == (0.0, [0, 0, 0, 0])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.5, "0.50"), (-0.126, "-0.13"), (0.0021, "0.002"), (-0.00004, "-0.00004"), (0, "0.00")],
+)
+def test_small_coefficients_are_not_written_as_zero(value, text):
+    assert signed(value) == text.replace("-", "\N{MINUS SIGN}")
 
 
 def test_conjecture_counts_what_is_held_left_of_the_bar():
@@ -213,6 +179,21 @@ def test_base_and_target_categories_are_disjoint_and_drawn_by_seed():
     again = draw_categories(100, 88, 10, seed=1)
     assert (again[0] == base).all()
     assert (draw_categories(100, 88, 10, seed=2)[0] != base).any()
+
+
+def test_names_of_targets_do_not_lie_on_each_other_or_on_nodes():
+    coef = np.abs(np.random.default_rng(0).normal(size=(10, 12)))
+    figure = chord_figure(Chords(KNOWN[:12], KNOWN[12:22], coef), "title", "")
+    figure.draw_without_rendering()
+    axes = figure.axes[1]
+    names = {known.caption for known in KNOWN[12:22]}
+    texts = [text for text in axes.texts if text.get_text().replace("\n", " ") in names]
+    assert len(texts) == 10
+    boxes = [text.get_window_extent() for text in texts]
+    nodes = [p.get_window_extent() for p in axes.patches if isinstance(p, Circle)]
+    assert len(nodes) == 10
+    for first, second in combinations([*boxes, *nodes], 2):
+        assert not first.overlaps(second)
 
 
 def test_mosaic_puts_tiles_in_their_places():
