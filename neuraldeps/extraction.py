@@ -1,13 +1,16 @@
 """Logits of images under a network, into a store, shard by shard, without the device ever waiting."""
 
+import itertools
 import json
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +25,9 @@ from neuraldeps.networks import Standardise, build_network, load_checkpoint, wei
 from neuraldeps.stores import ShardedArray, provenance, rows_per_shard, to_be_written
 
 logger = logging.getLogger(__name__)
+
+AHEAD = 4
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -204,11 +210,14 @@ def extract_logits(
         tqdm(total=n_images, desc="extract", unit="image", unit_scale=True, mininterval=1) as bar,
     ):
         writing: list[Future] = []
-        for shard in mine:
-            first, last = logits.bounds(shard)
-            batches = _ahead(reader, images.batches(first, last, options.batch_size))
+        batches = (
+            (shard, pixels)
+            for shard in mine
+            for pixels in images.batches(*logits.bounds(shard), options.batch_size)
+        )
+        for shard, group in itertools.groupby(_ahead(reader, batches), key=itemgetter(0)):
             values = []
-            for pixels in batches:
+            for _, pixels in group:
                 values.append(run(pixels))
                 bar.update(len(pixels))
             _wait(writing)
@@ -270,9 +279,9 @@ def _write(logits: ShardedArray, shard: int, values: list[Tensor]) -> None:
     logits.write(shard, torch.cat([value.float().cpu() for value in values]).numpy())
 
 
-def _ahead(pool: ThreadPoolExecutor, batches: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """Have the next batch read by another thread while one is used."""
-    coming = pool.submit(next, batches, None)
-    while (batch := coming.result()) is not None:
-        coming = pool.submit(next, batches, None)
-        yield batch
+def _ahead(pool: ThreadPoolExecutor, items: Iterator[Item]) -> Iterator[Item]:
+    """Have the next items made by another thread, a few at a time, while one is used."""
+    coming = deque(pool.submit(next, items, None) for _ in range(AHEAD))
+    while (item := coming.popleft().result()) is not None:
+        coming.append(pool.submit(next, items, None))
+        yield item
