@@ -269,18 +269,18 @@ def _quartiles(name: str, values: np.ndarray) -> dict[str, float]:
 
 
 def top_accuracy(
-    logits: xr.Dataset, ranks: Sequence[int] = (1, 5), rows: int = 8192
+    logits: xr.Dataset, ranks: Sequence[int] = (1, 5), rows: int | None = None
 ) -> tuple[list[float], float]:
     """Top-k accuracies over the labelled images and the mean logit over all, block by block.
 
     Parameters
     ----------
     logits : xarray.Dataset
-        Logits store: `logits` (sample, category), `label` (sample), -1 = none.
+        Logits store: `logits` (sample, category), `label` (sample), -1 = none, if there are any.
     ranks : sequence of int
         The k of each accuracy.
-    rows : int
-        Images held in memory at a time.
+    rows : int, optional
+        Images held in memory at a time; by default as many as take 32 MiB.
 
     Returns
     -------
@@ -290,18 +290,21 @@ def top_accuracy(
     float
         Mean logit in float64.
     """
+    n_samples, n_categories = logits.sizes["sample"], logits.sizes["category"]
+    step = rows or max(1, 2**23 // n_categories)
     index = pd.Index(logits.category.values)
+    label = logits.label.values if "label" in logits else np.full(n_samples, -1)
     hits, labelled, total = np.zeros(len(ranks)), 0, 0.0
-    for first in range(0, logits.sizes["sample"], rows):
-        block = logits.isel(sample=slice(first, first + rows))
-        values = block.logits.transpose("sample", "category").values
+    for first in range(0, n_samples, step):
+        block = slice(first, first + step)
+        values = logits.logits.isel(sample=block).transpose("sample", "category").values
         total += float(values.sum(dtype=np.float64))
-        position = index.get_indexer(block.label.values)
+        position = index.get_indexer(label[block])
         known = position >= 0
         rank = _rank_of_label(values[known], position[known])
         hits += [np.count_nonzero(rank < k) for k in ranks]
         labelled += int(known.sum())
-    mean = total / (logits.sizes["sample"] * logits.sizes["category"])
+    mean = total / (n_samples * n_categories)
     return [float(hit) / labelled if labelled else float("nan") for hit in hits], mean
 
 

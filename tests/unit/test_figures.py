@@ -1,4 +1,6 @@
 import hashlib
+import subprocess
+import sys
 from itertools import combinations
 from pathlib import Path
 
@@ -253,3 +255,9 @@ def test_a_picture_stands_in_the_node(tmp_path):
     pixels = np.asarray(Image.open(png).convert("RGB")).reshape(-1, 3)
     assert (pixels == [255, 0, 0]).all(axis=1).sum() > 1000
     assert Path(png).stat().st_size > 0
+
+
+def test_tables_and_figures_do_not_load_torch():
+    modules = "neuraldeps.tables, neuraldeps.figures.chord, neuraldeps.figures.star"
+    code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -214,6 +214,17 @@ def test_equal_logits_count_as_arg_max_counts_them():
     assert top1 == np.mean(known == 0)
 
 
+def test_logits_without_labels_have_a_mean_and_no_accuracy():
+    store = logits_store()
+    accuracies, mean = tables.top_accuracy(store.drop_vars("label"))
+    assert np.isnan(accuracies).all()
+    assert mean == tables.top_accuracy(store)[1]
+    shown = tables.display(
+        tables.networks_table({"a": (store.drop_vars("label"), {})}), tables.NETWORKS
+    )
+    assert shown.iloc[0]["top1"] == "-"
+
+
 def test_networks_table_has_timms_columns_and_the_rank_bound():
     card = {
         "param_count": 11_689_512,
