@@ -245,6 +245,7 @@ class _Runner:
         self.network: Callable[[Tensor], Tensor] = network.to(self.device).to(
             memory_format=self.format
         )
+        torch.backends.cudnn.benchmark = True
         if options.torchcompile:
             backend = "inductor" if options.torchcompile is True else options.torchcompile
             self.network = torch.compile(self.network, backend=backend)

@@ -78,7 +78,8 @@ def build_network(
     Raises
     ------
     InputError
-        If timm does not know the architecture, or does not take its options.
+        If timm does not know the architecture, does not take its options, or has no weights of it
+        for these categories.
     """
     architecture, model_kwargs = spec["architecture"], dict(spec.get("model_kwargs") or {})
     if not timm.is_model(architecture):
@@ -86,6 +87,8 @@ def build_network(
         raise InputError(
             f"models.{name}.architecture: timm knows no {architecture!r}; nearest are {', '.join(near)}"
         )
+    pretrained = bool(spec.get("pretrained"))
+    check_pretrained(name, spec, n_categories)
     overlay = {
         key: value
         for key, value in {**(data_config or {}), **spec}.items()
@@ -98,18 +101,52 @@ def build_network(
     try:
         network = timm.create_model(
             architecture,
-            pretrained=bool(spec.get("pretrained")),
+            pretrained=pretrained,
             num_classes=n_categories,
             in_chans=channels,
             pretrained_cfg_overlay=overlay or None,
             **model_kwargs,
         )
+    except OSError as error:
+        raise InputError(
+            f"models.{name}.pretrained: the weights of {architecture} cannot be fetched "
+            f"({_first_line(error)}); connect to the network, or give models.{name}.checkpoint"
+        ) from error
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:
         raise InputError(
             f"models.{name}.model_kwargs: {architecture} cannot be built with {model_kwargs} "
             f"({_first_line(error)}); take options of its timm constructor"
         ) from error
     return network.eval()
+
+
+def check_pretrained(name: str, spec: Mapping[str, Any], n_categories: int) -> None:
+    """Refuse weights that timm has not, or has for other categories: it would draw new ones.
+
+    Parameters
+    ----------
+    name, spec, n_categories
+        See `build_network`.
+
+    Raises
+    ------
+    InputError
+        Where `pretrained` is asked for and cannot be had.
+    """
+    architecture = spec["architecture"]
+    if not spec.get("pretrained") or not timm.is_model(architecture):
+        return
+    if not timm.is_model_pretrained(architecture):
+        raise InputError(
+            f"models.{name}.pretrained: timm has no weights of {architecture}; "
+            f"give models.{name}.checkpoint or models.{name}.train"
+        )
+    n_pretrained = timm.get_pretrained_cfg(architecture).num_classes
+    if n_pretrained != n_categories:
+        raise InputError(
+            f"models.{name}.pretrained: the weights of {architecture} are for {n_pretrained} "
+            f"categories, dataset.n_categories is {n_categories}; correct the one or the other"
+        )
 
 
 def load_checkpoint(network: nn.Module, path: str, name: str) -> None:

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from neuraldeps.glyphs import data_config
 from neuraldeps.logs import job_log
-from neuraldeps.networks import build_network, describe_network, load_checkpoint
+from neuraldeps.networks import (
+    build_network,
+    check_pretrained,
+    describe_network,
+    load_checkpoint,
+)
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -24,6 +29,7 @@ def main(
     img_size: int,
 ) -> None:
     images = data_config(img_size) if dataset == "glyphs" else None
+    check_pretrained(model, spec, n_categories)
     network = build_network(model, {**spec, "pretrained": False}, n_categories, images)
     if checkpoint is not None:
         load_checkpoint(network, checkpoint, model)

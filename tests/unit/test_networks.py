@@ -137,6 +137,23 @@ def test_unknown_architectures_and_options_are_refused_in_one_line():
     )
 
 
+def test_pretrained_weights_of_other_categories_are_refused_before_a_download():
+    """Timm would draw a new classifier in silence."""
+    spec = {"architecture": "resnet18", "pretrained": True}
+    refused(r"pretrained: .* for 1000 categories, .* is 7", build_network, "net", spec, 7)
+    spec["architecture"] = "vit_base_patch16_18x2_224"
+    refused("pretrained: timm has no weights of vit_base", build_network, "net", spec, 1000)
+
+
+def test_a_download_that_fails_is_one_line(monkeypatch):
+    def fail(*_, **__):
+        raise OSError("no route to host\nsecond line")
+
+    monkeypatch.setattr(timm, "create_model", fail)
+    spec = {"architecture": "resnet18", "pretrained": True}
+    refused("cannot be fetched .no route to host.; connect", build_network, "net", spec, 1000)
+
+
 def test_card(network):
     card = describe_network("net", SPEC, network, 7)
     assert card["feature_dimension"] == network.get_classifier().in_features
