@@ -5,7 +5,8 @@ import pytest
 import xarray as xr
 from sklearn.linear_model import Lasso
 
-from neuraldeps.dependencies import evaluation_dataset, gather_dataset, solve_dataset
+from neuraldeps.dependencies import gather_dataset, solve_dataset
+from neuraldeps.judgement import evaluation_dataset
 from neuraldeps.moments import moment_dataset
 from neuraldeps.stores import open_store, write_store
 from tests.unit.test_moments import values_of, write_logits
