@@ -116,8 +116,6 @@ def chord_figure(chords: Chords, title: str, subtitle: str) -> Figure:
     circos = Circos(dict(zip(names, degrees, strict=True)), space=gap)
     _ring(circos, coef, base, unit)
     circos.plotfig(ax=ring_axes)
-    for artist in (*ring_axes.patches, *ring_axes.collections):
-        artist.set_gid(None)  # pyCirclize's are random, and bytes are to be the same
     axes = figure.add_axes(box)
     axes.axis("off")
     axes.set(xlim=(-LIMIT, LIMIT), ylim=(-LIMIT, LIMIT), aspect="equal")
