@@ -7,14 +7,21 @@ import numpy as np
 from numba import njit
 
 from neuraldeps.covlasso import kernels
+from neuraldeps.covlasso.active_set import make_working_set, solve_at
 from neuraldeps.covlasso.certificate import certify_knots, make_panel
-from neuraldeps.covlasso.kernels import OPTIONS, follow_path, make_knots, make_state
+from neuraldeps.covlasso.kernels import (
+    OPTIONS,
+    follow_path,
+    make_knots,
+    make_state,
+)
 from neuraldeps.covlasso.repair import repair
 from neuraldeps.covlasso.validation import MomentError, UncertifiedError
 
 TOLERANCE = 1e-12  # largest certified duality gap, as a fraction of the target's second moment
-_REPAIR_ABOVE = 1e-13  # duality gap, as that fraction, worth a second look
-_TARGETS_PER_CHUNK = 32
+REPAIR_ABOVE = 1e-13  # duality gap, as that fraction, worth a second look
+_TARGETS_PER_CHUNK = 64
+_COLUMNS_PER_CATEGORY = 8  # room of a working set, per active category
 
 
 class Problem(NamedTuple):
@@ -85,44 +92,48 @@ def _store(result, t, knots, n_knots):
 
 
 @njit(**OPTIONS)
-def _solve_chunk(
-    second_moment,
-    cross_moment,
-    target_second_moment,
-    own,
-    alpha_stop,
-    floor,
-    max_support,
-    last_only,
-    result,
+def _follow_chunk(
+    second_moment, cross_moment, target_second_moment, own, alpha_stop, floor, last_only, result
 ):
+    """Follow the path of every target of a chunk."""
     n_sources = second_moment.shape[0]
     capacity = result.coef.shape[2]
     state = make_state(n_sources, capacity)
     knots = make_knots(result.alpha.shape[1], capacity)
     panel = make_panel(n_sources, capacity)
     for t in range(cross_moment.shape[0]):
+        b, m, i = cross_moment[t], target_second_moment[t], own[t]
         status, n_knots = follow_path(
-            second_moment,
-            cross_moment[t],
-            own[t],
-            alpha_stop[t],
-            floor,
-            max_support,
-            last_only,
-            state,
-            knots,
+            second_moment, b, i, alpha_stop[t], floor, capacity, last_only, state, knots
         )
-        certify_knots(
-            second_moment, cross_moment[t], target_second_moment[t], own[t], knots, n_knots, panel
-        )
+        certify_knots(second_moment, b, m, i, knots, n_knots, panel)
         _store(result, t, knots, n_knots)
         result.status[t] = status
         result.n_knots[t] = n_knots
 
 
-def _trim(result: Result, n_knots: int, capacity: int) -> Result:
+@njit(**OPTIONS)
+def _solve_chunk_at(second_moment, cross_moment, target_second_moment, own, alpha, result):
+    """Solve every target of a chunk at its penalty."""
+    n_sources = second_moment.shape[0]
+    capacity = result.coef.shape[2]
+    columns = min(n_sources, _COLUMNS_PER_CATEGORY * capacity + 64)
+    state = make_state(columns, capacity)
+    working = make_working_set(n_sources, capacity)
+    knots = make_knots(1, capacity)
+    panel = make_panel(n_sources, capacity)
+    for t in range(cross_moment.shape[0]):
+        b, m, i = cross_moment[t], target_second_moment[t], own[t]
+        status = solve_at(second_moment, b, i, alpha[t], state, working, knots)
+        certify_knots(second_moment, b, m, i, knots, 1, panel)
+        _store(result, t, knots, 1)
+        result.status[t] = status
+        result.n_knots[t] = 1
+
+
+def _trim(result: Result) -> Result:
     """Copy of what was used, so that the roomy buffers can go."""
+    n_knots, capacity = result.n_knots.max(), max(1, result.support_size.max())
     return Result(
         result.status,
         result.n_knots,
@@ -133,41 +144,51 @@ def _trim(result: Result, n_knots: int, capacity: int) -> Result:
 
 
 def _solve_rows(problem, rows, alpha_stop, floor, max_support, last_only):
-    """Solve the targets at `rows`; more room for knots or for the support where it is needed."""
+    """Solve the targets at `rows`; pairs of a result and its rows.
+
+    Each target goes through attempts of its own, so that its bytes depend on no other: more room
+    where its support or knots need it, and the path where the active set left it uncertified.
+    """
     n_sources = problem.second_moment.shape[0]
     limit = n_sources if max_support is None else min(max_support, n_sources)
     capacity = min(limit, 64) if max_support is None else limit
-    n_knots = 1 if last_only else 3 * capacity + 10
-    cross_moment = problem.cross_rows(rows)
-    while True:
+    attempts = [(rows, capacity, 1 if last_only else 3 * capacity + 10, max_support is None)]
+    solved = []
+    while attempts:
+        rows, capacity, n_knots, active_set = attempts.pop()
+        moment = problem.target_second_moment[rows]
+        cross_moment = problem.cross_rows(rows)
+        given = (problem.second_moment, cross_moment, moment, problem.own[rows], alpha_stop[rows])
         result = _empty_result(rows.size, n_knots, capacity)
-        _solve_chunk(
-            problem.second_moment,
-            cross_moment,
-            problem.target_second_moment[rows],
-            problem.own[rows],
-            alpha_stop[rows],
-            floor,
-            capacity,
-            last_only,
-            result,
-        )
-        if (result.status == kernels.OUT_OF_KNOTS).any():
-            n_knots *= 2
-        elif capacity < limit and (result.status == kernels.REACHED_SUPPORT).any():
-            capacity = min(4 * capacity, limit)
-            n_knots = 1 if last_only else 3 * capacity + 10
+        if active_set:
+            _solve_chunk_at(*given, result)
         else:
-            break
-    _repair_knots(problem, rows, cross_moment, result)
-    _refuse_uncertified(problem, rows, result)
-    return _trim(result, int(result.n_knots.max()), max(1, int(result.support_size.max())))
+            _follow_chunk(*given, floor, last_only, result)
+        cramped = result.status == kernels.OUT_OF_KNOTS
+        if capacity < limit:
+            cramped |= result.status == kernels.REACHED_SUPPORT
+        spoilt = np.zeros(rows.size, bool)
+        if active_set:
+            spoilt = ~(result.dual_gap[:, 0] <= REPAIR_ABOVE * moment) & ~cramped
+            spoilt |= result.status == kernels.STALLED
+        if cramped.any():
+            room = (min(4 * capacity, limit), 1 if last_only else 4 * n_knots)
+            attempts.append((rows[cramped], *room, active_set))
+        if spoilt.any():
+            attempts.append((rows[spoilt], capacity, n_knots, False))
+        done = ~cramped & ~spoilt
+        if done.any():
+            part = result if done.all() else Result(*(field[done] for field in result))
+            _repair_knots(problem, rows[done], cross_moment[done], part)
+            _refuse_uncertified(problem, rows[done], part)
+            solved.append((_trim(part), rows[done]))
+    return solved
 
 
 def _repair_knots(problem, rows, cross_moment, result):
     """Improve the knots whose certificate rounding has spoilt; in place."""
     moment = problem.target_second_moment[rows]
-    for t, q in np.argwhere(result.dual_gap > _REPAIR_ABOVE * moment[:, None]):
+    for t, q in np.argwhere(result.dual_gap > REPAIR_ABOVE * moment[:, None]):
         size = result.support_size[t, q]
         point = repair(
             problem.second_moment,
@@ -177,7 +198,7 @@ def _repair_knots(problem, rows, cross_moment, result):
             result.alpha[t, q],
             result.support[t, q, :size],
             result.coef[t, q, :size],
-            goal=0.1 * _REPAIR_ABOVE * moment[t],
+            goal=0.1 * REPAIR_ABOVE * moment[t],
         )
         size = point.support.size
         if point.dual_gap < result.dual_gap[t, q] and size <= result.coef.shape[2]:
@@ -217,7 +238,7 @@ def _refuse_uncertified(problem, rows, result):
     np.maximum(result.squared_error, 0.0, out=result.squared_error)
 
 
-def _join(parts: list[Result], chunks: list[np.ndarray], n_targets: int) -> Result:
+def _join(parts, chunks, n_targets: int) -> Result:
     n_knots = max(part.alpha.shape[1] for part in parts)
     capacity = max(part.coef.shape[2] for part in parts)
     joined = _empty_result(n_targets, n_knots, capacity)
@@ -252,8 +273,9 @@ def solve_targets(
         return _solve_rows(problem, rows, alpha_stop, floor, max_support, last_only)
 
     if n_threads == 1:
-        parts = [solve(rows) for rows in chunks]
+        solved = [solve(rows) for rows in chunks]
     else:
         with ThreadPoolExecutor(n_threads) as pool:
-            parts = list(pool.map(solve, chunks))
-    return _join(parts, chunks, n_targets)
+            solved = list(pool.map(solve, chunks))
+    parts, rows = zip(*(pair for chunk in solved for pair in chunk), strict=True)
+    return _join(parts, rows, n_targets)

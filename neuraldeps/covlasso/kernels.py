@@ -40,17 +40,24 @@ STALLED = 3
 INDEFINITE = 4
 
 # Reassociation and contraction let the loops use vector FMAs; NaN and infinity keep their meaning.
-OPTIONS = {"nogil": True, "cache": True, "fastmath": {"reassoc", "contract", "arcp", "nsz"}}
+OPTIONS = {
+    "nogil": True,
+    "cache": True,
+    "error_model": "numpy",
+    "fastmath": {"reassoc", "contract", "arcp", "nsz"},
+}
 
-_CHUNK = 2048  # columns worked on at once: what is updated stays in the first-level cache
-_BLOCK = 64  # columns whose candidates are counted before any is looked at
+INLINE = {**OPTIONS, "inline": "always"}
+
+CHUNK = 2048  # columns worked on at once: what is updated stays in the first-level cache
+BLOCK = 64  # columns whose candidates are counted before any is looked at
 # Correlations are known to about 1e-15 of the largest one. Without this absolute tolerance small
 # alphas make categories enter and leave on rounding alone, for ever.
-_ABSOLUTE_TOLERANCE = 1e-13
-_RELATIVE_TOLERANCE = 1e-12
+ABSOLUTE_TOLERANCE = 1e-13
+RELATIVE_TOLERANCE = 1e-12
 # A category whose part outside the active ones' span is below this fraction of its second moment
 # (a duplicate) cannot be told from its combination: it waits until the active set shrinks.
-_PIVOT_TOLERANCE = 1e-11
+PIVOT_TOLERANCE = 1e-11
 # Rounding makes no fraction as negative as this: the moments are not those of any images.
 _INDEFINITE = -1e-6
 
@@ -124,7 +131,7 @@ def make_knots(n_knots, capacity):
 
 
 @njit(**OPTIONS)
-def _subtract_rows(out, base, matrix, index, weight, count, start, stop):
+def subtract_rows(out, base, matrix, index, weight, count, start, stop):
     """Set out[: stop - start] = base[start:stop] - sum_l weight[k] * matrix[index[k], start:stop]."""
     width = stop - start
     source = base[start:stop]
@@ -162,7 +169,8 @@ def _subtract_rows(out, base, matrix, index, weight, count, start, stop):
 
 
 @njit(**OPTIONS)
-def _largest_magnitude(values):
+def largest_magnitude(values):
+    """Largest absolute value."""
     largest = 0.0
     for j in range(values.size):
         largest = max(largest, abs(values[j]))
@@ -179,7 +187,7 @@ def _crossing(residual, slope, low, high):
     return max(low, min(high, alpha)), sign
 
 
-@njit(**OPTIONS)
+@njit(**INLINE)
 def _next_entry(state, low, high, tolerance):
     """The first category, going down from `high` to `low`, whose correlation meets alpha.
 
@@ -190,7 +198,7 @@ def _next_entry(state, low, high, tolerance):
     # Categories that nearly entered before raise the bar at once, so that few blocks are opened.
     for q in range(4):
         j = recent[q]
-        bar = best * (1.0 + _RELATIVE_TOLERANCE) + tolerance
+        bar = best * (1.0 + RELATIVE_TOLERANCE) + tolerance
         if abs(residual[j] + best * slope[j]) > bar:
             alpha, s = _crossing(residual[j], slope[j], best, high)
             if alpha > best or entering < 0:
@@ -199,15 +207,15 @@ def _next_entry(state, low, high, tolerance):
     n_sources = residual.size
     start = 0
     while start < n_sources:
-        stop = min(start + _BLOCK, n_sources)
+        stop = min(start + BLOCK, n_sources)
         r, a = residual[start:stop], slope[start:stop]
-        bar = best * (1.0 + _RELATIVE_TOLERANCE) + tolerance
+        bar = best * (1.0 + RELATIVE_TOLERANCE) + tolerance
         above = 0
         for j in range(stop - start):
             above += 1 if abs(r[j] + best * a[j]) > bar else 0
         if above > 0:
             for j in range(stop - start):
-                bar = best * (1.0 + _RELATIVE_TOLERANCE) + tolerance
+                bar = best * (1.0 + RELATIVE_TOLERANCE) + tolerance
                 if abs(r[j] + best * a[j]) > bar:
                     alpha, s = _crossing(r[j], a[j], best, high)
                     if alpha > best or entering < 0:
@@ -219,7 +227,7 @@ def _next_entry(state, low, high, tolerance):
     return best, entering, sign
 
 
-@njit(**OPTIONS)
+@njit(**INLINE)
 def _next_exit(state, size, high):
     """The first active category, going down from `high`, whose coefficient meets zero."""
     best, leaving = -1.0, -1
@@ -231,8 +239,8 @@ def _next_exit(state, size, high):
     return best, leaving
 
 
-@njit(**OPTIONS)
-def _solve_coefficients(state, size):
+@njit(**INLINE)
+def solve_coefficients(state, size):
     """Fill point = L^-T fit and direction = L^-T pull."""
     point, direction, factor = state.point, state.direction, state.factor
     for i in range(size):
@@ -249,32 +257,31 @@ def _solve_coefficients(state, size):
             direction[k] -= row[k] * d
 
 
-@njit(**OPTIONS)
-def _enter(second_moment, state, size, source, sign):
-    """Append a category to the factor.
+@njit(**INLINE)
+def enter(base, state, size, source, sign):
+    """Append a category to the factor; `base` is its row of the second moment.
 
     Returns the part of its second moment that the active ones do not explain, as a fraction; at
-    or below `_PIVOT_TOLERANCE` the category depends on them and nothing was done.
+    or below `PIVOT_TOLERANCE` the category depends on them and nothing was done.
     """
     weight, rows = state.weight, state.rows
-    moment = second_moment[source, source]
+    moment = base[source]
     pivot = moment
     for k in range(size):
         weight[k] = rows[k, source]
         pivot -= weight[k] * weight[k]
-    if pivot <= _PIVOT_TOLERANCE * moment:
+    if pivot <= PIVOT_TOLERANCE * moment:
         return pivot / moment
     root = np.sqrt(pivot)
     inverse = 1.0 / root
     pull = (sign - state.slope[source]) * inverse
     fit = state.residual[source] * inverse
-    base = second_moment[source]
     n_sources = base.size
     start = 0
     while start < n_sources:
-        stop = min(start + _CHUNK, n_sources)
+        stop = min(start + CHUNK, n_sources)
         row = rows[size, start:stop]
-        _subtract_rows(row, base, rows, state.counting, weight, size, start, stop)
+        subtract_rows(row, base, rows, state.counting, weight, size, start, stop)
         residual, slope = state.residual[start:stop], state.slope[start:stop]
         for j in range(stop - start):
             value = row[j] * inverse
@@ -300,8 +307,8 @@ def _rotate(x, y, cosine, sine):
         y[j] = cosine * b - sine * a
 
 
-@njit(**OPTIONS)
-def _leave(state, size, position):
+@njit(**INLINE)
+def leave(state, size, position, n_sources):
     """Rotate the category at `position` out of the factor; its part is given back."""
     factor, rows, fit, pull = state.factor, state.rows, state.fit, state.pull
     for i in range(position, size - 1):
@@ -317,16 +324,16 @@ def _leave(state, size, position):
         _rotate(factor[i + 1 : size - 1, i], factor[i + 1 : size - 1, i + 1], cosine, sine)
         _rotate(pull[i : i + 1], pull[i + 1 : i + 2], cosine, sine)
         _rotate(fit[i : i + 1], fit[i + 1 : i + 2], cosine, sine)
-        _rotate(rows[i], rows[i + 1], cosine, sine)
+        _rotate(rows[i, :n_sources], rows[i + 1, :n_sources], cosine, sine)
     row = rows[size - 1]
     last_pull, last_fit = pull[size - 1], fit[size - 1]
-    for j in range(row.size):
+    for j in range(n_sources):
         state.slope[j] -= last_pull * row[j]
         state.residual[j] += last_fit * row[j]
 
 
-@njit(**OPTIONS)
-def _revive(state, cross_moment, size, n_blocked):
+@njit(**INLINE)
+def revive(state, cross_moment, size, n_blocked):
     """Correlations of the categories that were blocked, from the factor."""
     for q in range(n_blocked):
         j = state.blocked[q]
@@ -338,8 +345,8 @@ def _revive(state, cross_moment, size, n_blocked):
         state.residual[j] = residual
 
 
-@njit(**OPTIONS)
-def _silence(state, size, n_blocked, own):
+@njit(**INLINE)
+def silence(state, size, n_blocked, own):
     """Zero the correlations that must not enter: the own category, active and blocked ones."""
     if own >= 0:
         state.residual[own] = 0.0
@@ -352,7 +359,7 @@ def _silence(state, size, n_blocked, own):
         state.slope[state.blocked[q]] = 0.0
 
 
-@njit(**OPTIONS)
+@njit(**INLINE)
 def _record(knots, slot, alpha, state, size):
     """Store the solution at `alpha`; a coefficient whose sign is lost to rounding is a zero."""
     knots.alpha[slot] = alpha
@@ -380,12 +387,13 @@ def follow_path(
     for j in range(n_sources):
         state.residual[j] = cross_moment[j]
         state.slope[j] = 0.0
-    size, n_blocked, n_knots, n_idle = 0, 0, 1, 0
-    _silence(state, size, n_blocked, own)
-    alpha = _largest_magnitude(state.residual)
+    # int64 from the start: a literal 0 would have every callee compiled a second time.
+    size, n_blocked, n_knots, n_idle = np.int64(0), np.int64(0), np.int64(1), 0
+    silence(state, size, n_blocked, own)
+    alpha = largest_magnitude(state.residual)
     alpha_stop = max(alpha_stop, floor * alpha)
     state.recent[:] = 0
-    tolerance = _ABSOLUTE_TOLERANCE * alpha
+    tolerance = ABSOLUTE_TOLERANCE * alpha
     capacity = knots.alpha.size
     if last_only:
         alpha = max(alpha, alpha_stop)
@@ -405,23 +413,23 @@ def follow_path(
         if entering >= 0:
             if size >= max_support:
                 return REACHED_SUPPORT, n_knots
-            fraction = _enter(second_moment, state, size, entering, sign)
+            fraction = enter(second_moment[entering], state, size, entering, sign)
             if fraction < _INDEFINITE:
                 return INDEFINITE, n_knots
-            if fraction <= _PIVOT_TOLERANCE:
+            if fraction <= PIVOT_TOLERANCE:
                 state.blocked[n_blocked] = entering
                 n_blocked += 1
-                _silence(state, 0, n_blocked, own)
+                silence(state, size, n_blocked, own)
                 continue
             size += 1
         elif leaving >= 0 and exit_alpha > alpha_stop:
             state.blocked[n_blocked] = state.active[leaving]
-            _leave(state, size, leaving)
+            leave(state, size, leaving, n_sources)
             size -= 1
-            _revive(state, cross_moment, size, n_blocked + 1)
+            revive(state, cross_moment, size, n_blocked + 1)
             n_blocked = 0
-        _silence(state, size, n_blocked, own)
-        _solve_coefficients(state, size)
+        silence(state, size, n_blocked, own)
+        solve_coefficients(state, size)
         n_idle += 1
         if n_idle > 2 * n_sources + 10:
             return STALLED, n_knots
