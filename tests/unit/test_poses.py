@@ -30,6 +30,11 @@ def test_a_block_does_not_depend_on_the_others(bitmaps):
     assert torch.equal(all_of_them.faces[: len(first)], first.faces)
 
 
+def test_blocks_draw_each_their_own(bitmaps):
+    posed = poses.pose_all(bitmaps[:1], 2 * poses.BLOCK, 32, 0, "fit")
+    assert len(np.unique(posed.images.reshape(len(posed), -1), axis=0)) == len(posed)
+
+
 def test_streams_differ_and_seeds_too(bitmaps):
     streams = [(0, "fit"), (0, "test"), (1, "fit"), (0, "train", 0), (0, "train", 1)]
     images = [poses.pose_all(bitmaps, 3, 32, *stream).images for stream in streams]
