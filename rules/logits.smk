@@ -82,6 +82,7 @@ rule import_logits:
         "logs/benchmarks/import_logits/{model}/{split}.tsv"
     wildcard_constraints:
         model=one_of(IMPORTED),
+    priority: 1  # what may be wrong is found first
     conda:
         "../envs/cpu.yaml"
     threads: 1

@@ -14,6 +14,7 @@ rule check_network:
         "logs/benchmarks/check_network/{model}.tsv"
     wildcard_constraints:
         model=one_of(NETWORKS),
+    priority: 1  # what may be wrong is found first
     conda:
         "../envs/cpu.yaml"
     threads: 1
