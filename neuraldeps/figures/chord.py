@@ -243,6 +243,7 @@ def _ribbon(axes: Axes, first: float, last: float, node: np.ndarray, color: str)
         sides = sides[::-1]
     outward = node * (1 + 9 / np.hypot(*node))
     shifts = sides[0] - node, sides[1] - node
+    rim = [_point(angle, RING[0]) for angle in np.linspace(last, first, 32)[1:-1]]
     path = Path(
         [
             ends[0],
@@ -253,6 +254,7 @@ def _ribbon(axes: Axes, first: float, last: float, node: np.ndarray, color: str)
             outward + shifts[1],
             bends[1],
             ends[1],
+            *rim,
             ends[0],
         ],
         [
@@ -260,6 +262,7 @@ def _ribbon(axes: Axes, first: float, last: float, node: np.ndarray, color: str)
             *[Path.CURVE4] * 3,
             Path.LINETO,
             *[Path.CURVE4] * 3,
+            *[Path.LINETO] * len(rim),
             Path.CLOSEPOLY,
         ],
     )

@@ -48,7 +48,7 @@ def correlation_figure(rows: Sequence[tuple[str, str, Sequence[Correlation]]]) -
         len(rows),
         columns,
         left=0.86 / (width * columns + 0.55),
-        right=0.985,
+        right=0.975,
         bottom=0.5 / total,
         top=1 - (top + 0.42) / total,
         wspace=0.32,
@@ -93,6 +93,7 @@ def draw_correlation(axes: Axes, correlation: Correlation) -> None:
     axes.plot(size[wrong], coef[wrong], color=VERMILLION, mew=0.5, **(dots | {"marker": "D"}))
     axes.set_xlim(left=0)
     axes.margins(y=0.12)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.yaxis.set_major_locator(MaxNLocator(5))
     name = wrapped(correlation.category.caption, 22, 1)
     axes.text(0, 1.13, name, transform=axes.transAxes, fontsize=8.5, fontweight="bold")
