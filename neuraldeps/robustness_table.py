@@ -1,0 +1,424 @@
+"""Table 3: every arm's numbers, and their differences from the control, tested over images and seeds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy.stats import binomtest, ttest_rel
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from neuraldeps.cases import Category
+from neuraldeps.robustness import CONTROL
+from neuraldeps.tables import Column, paper_backbone, write_latex, write_markdown
+
+METRICS = ("acc", "aupr", "auroc")
+SEEDS_TO_TEST = 5
+MEASURES = (
+    *METRICS,
+    "theta_alpha",
+    "theta_relative",
+    "alpha_max",
+    "acc_target",
+    "acc_source",
+    "power_target",
+    "power_source",
+)
+SHOWN = {
+    "model": Column("model"),
+    "arm": Column("arm"),
+    "acc_text": Column("acc (%)", "s"),
+    "acc_against": Column("acc - control", "s"),
+    "theta_alpha_text": Column("theta, equal alpha", "s"),
+    "theta_relative_text": Column("theta, equal alpha / alpha_max", "s"),
+    "alpha_max_text": Column("alpha_max of i", "s"),
+    "aupr_text": Column("AUPR (%)", "s"),
+    "aupr_against": Column("AUPR - control", "s"),
+    "auroc_text": Column("AUROC (%)", "s"),
+    "auroc_against": Column("AUROC - control", "s"),
+    "acc_target_text": Column("acc i (%)", "s"),
+    "acc_source_text": Column("acc j (%)", "s"),
+    "power_target_text": Column("E f_i^2", "s"),
+    "power_source_text": Column("E f_j^2", "s"),
+}
+FORMATS = {
+    **dict.fromkeys((*METRICS, "alpha_max", "power_target", "power_source"), ".2f"),
+    **dict.fromkeys(("theta_alpha", "theta_relative"), ".3f"),
+    **dict.fromkeys(("acc_target", "acc_source"), ".1f"),
+}
+
+
+def ood_areas(inside: np.ndarray, outside: np.ndarray) -> tuple[float, float]:
+    """AUPR (average precision) and AUROC, out-of-distribution images being the positive class.
+
+    Parameters
+    ----------
+    inside, outside : ndarray, float64
+        Anomaly scores of the images in and out of distribution, larger for more anomalous.
+
+    Examples
+    --------
+    >>> ood_areas(np.array([-0.9, -0.5]), np.array([-0.6, -0.2]))
+    (0.8333333333333333, 0.75)
+    """
+    truth = np.r_[np.zeros(len(inside), int), np.ones(len(outside), int)]
+    score = np.r_[inside, outside]
+    return float(average_precision_score(truth, score)), float(roc_auc_score(truth, score))
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Images sorted by anomaly score once, so that a resample costs two running sums.
+
+    Attributes
+    ----------
+    order : ndarray of int
+        Of the images in, then out of distribution, most anomalous first.
+    is_outside : ndarray of bool
+        In that order.
+    last : ndarray of int
+        Places of the last image of every distinct score.
+    """
+
+    order: np.ndarray
+    is_outside: np.ndarray
+    last: np.ndarray
+
+    @classmethod
+    def of(cls, inside: np.ndarray, outside: np.ndarray) -> "Ranking":
+        """Sort scores; see `ood_areas`."""
+        score = np.r_[inside, outside]
+        order = np.argsort(-score, kind="stable")
+        last = np.r_[np.flatnonzero(np.diff(score[order])), len(score) - 1]
+        return cls(order, order >= len(inside), last)
+
+    def areas(self, weight: np.ndarray) -> tuple[float, float]:
+        """AUPR and AUROC with every image counted `weight` times, as scikit-learn's sample_weight."""
+        sorted_weight = weight[self.order]
+        hits = np.cumsum(np.where(self.is_outside, sorted_weight, 0.0))[self.last]
+        total = np.cumsum(sorted_weight)[self.last]
+        precision = np.divide(hits, total, out=np.zeros_like(hits), where=total > 0)
+        gained = np.diff(hits, prepend=0.0)
+        alarms = total - hits
+        under = np.diff(alarms, prepend=0.0) * (hits - gained / 2)
+        return float(gained @ precision / hits[-1]), float(under.sum() / (hits[-1] * alarms[-1]))
+
+
+def bootstrap_differences(
+    measured: Sequence[xr.Dataset], n_bootstrap: int, seed: int
+) -> dict[tuple[str, str], np.ndarray]:
+    """Differences of every arm from the control over resampled images, in percent.
+
+    Images in and out of distribution are drawn with replacement, each group to its own size, the
+    same draw for all arms and seeds; a difference is the mean over the seeds.
+
+    Parameters
+    ----------
+    measured : sequence of xarray.Dataset
+        One network's measures per seed, all over the same images.
+    n_bootstrap : int
+    seed : int
+
+    Returns
+    -------
+    dict of (arm, metric) to ndarray, shape (n_bootstrap,)
+
+    References
+    ----------
+    Efron and Tibshirani. An Introduction to the Bootstrap. 1993, Chapter 13 (percentile interval).
+    """
+    rng = np.random.default_rng(seed)
+    arms = [str(arm) for arm in measured[0]["arm"].values]
+    inside = np.flatnonzero(np.isfinite(measured[0]["anomaly_score"].values[0]))
+    is_right = np.stack([_is_right(one) for one in measured])
+    label_known = measured[0]["label"].values >= 0
+    n, n_outside = measured[0].sizes["sample"], measured[0].sizes["ood_sample"]
+    rankings = [
+        [
+            Ranking.of(
+                one["anomaly_score"].values[arm, inside], one["ood_anomaly_score"].values[arm]
+            )
+            for arm in range(len(arms))
+        ]
+        for one in measured
+    ]
+    control = arms.index(CONTROL)
+    drawn = np.empty((n_bootstrap, len(arms), len(METRICS)))
+    for draw in range(n_bootstrap):
+        weight = np.bincount(rng.integers(n, size=n), minlength=n)
+        outside = np.bincount(rng.integers(n_outside, size=n_outside), minlength=n_outside)
+        both = np.r_[weight[inside], outside].astype(float)
+        areas = np.array([[ranking.areas(both) for ranking in row] for row in rankings])
+        right = is_right @ weight / max(int(weight @ label_known), 1)
+        values = np.concatenate([right[:, :, None], areas], axis=2).mean(axis=0)
+        drawn[draw] = 100 * (values - values[control])
+    return {
+        (arm, metric): drawn[:, a, m]
+        for a, arm in enumerate(arms)
+        for m, metric in enumerate(METRICS)
+    }
+
+
+def mcnemar(is_right: np.ndarray, control: np.ndarray) -> float:
+    """Exact McNemar test of two networks on the same images: the binomial test of who alone is right.
+
+    Parameters
+    ----------
+    is_right, control : ndarray of bool, shape (image,)
+
+    Returns
+    -------
+    float
+        Two-sided p; 1 where they never differ.
+
+    References
+    ----------
+    McNemar, Q. "Note on the sampling error of the difference between correlated proportions".
+    Psychometrika 12, 1947.
+
+    Examples
+    --------
+    >>> mcnemar(np.array([True, True, True, False]), np.array([False, False, False, False]))
+    0.25
+    """
+    gained = int(np.count_nonzero(is_right & ~control))
+    lost = int(np.count_nonzero(control & ~is_right))
+    return float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
+
+
+def _is_right(measured: xr.Dataset) -> np.ndarray:
+    """Whether each arm's winner is the label (arm, sample); never where there is no label."""
+    position = pd.Index(measured["source_category"].values).get_indexer(measured["label"].values)
+    return measured["predicted"].values == np.where(position >= 0, position, -2)
+
+
+def arm_measures(measured: xr.Dataset) -> dict[str, dict[str, float]]:
+    """Numbers of every arm of one network and seed; accuracies and areas in percent."""
+    label, category = measured["label"].values, measured["source_category"].values
+    target, source = (category[measured.attrs["pair"][side]] for side in ("target", "source"))
+    is_right, inside = _is_right(measured), np.isfinite(measured["anomaly_score"].values[0])
+    rows = {}
+    for a, arm in enumerate(measured["arm"].values):
+        at = measured.isel(arm=a)
+        areas = ood_areas(at["anomaly_score"].values[inside], at["ood_anomaly_score"].values)
+        rows[str(arm)] = {
+            "acc": _percent(is_right[a], label >= 0),
+            "aupr": 100 * areas[0],
+            "auroc": 100 * areas[1],
+            "theta_alpha": float(at["theta"][0]),
+            "theta_relative": float(at["theta"][1]),
+            "alpha_max": float(at["alpha_max"]),
+            "acc_target": _percent(is_right[a], label == target),
+            "acc_source": _percent(is_right[a], label == source),
+            "power_target": float(at["second_moment_target"]),
+            "power_source": float(at["second_moment_source"]),
+        }
+    return rows
+
+
+def _percent(is_right: np.ndarray, among: np.ndarray) -> float:
+    return 100 * float(is_right[among].mean()) if among.any() else float("nan")
+
+
+def table3(
+    measured: Mapping[str, Sequence[xr.Dataset]],
+    paper: pd.DataFrame | None = None,
+    *,
+    n_bootstrap: int,
+    seed: int,
+) -> pd.DataFrame:
+    """One row per network and arm, the paper's own rows below where it has them.
+
+    Parameters
+    ----------
+    measured : mapping of str to sequence of xarray.Dataset
+        Per network its measures, one per seed.
+    paper : pandas.DataFrame, optional
+        Columns of ``reference/paper_tables.csv``; given only where the data set is ImageNet.
+    n_bootstrap : int
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Mean and `_std` over seeds of every measure; for accuracy, AUPR and AUROC the mean difference
+        from the control `_diff`, its 95 % percentile interval over images `_low`, `_high`, and from
+        five seeds on the p of the paired t-test over seeds `_p_seeds`; `acc_p_images` is McNemar's,
+        with one seed.
+    """
+    rows: list[dict[str, Any]] = []
+    for model, per_seed in measured.items():
+        rows += _model_rows(model, per_seed, n_bootstrap, seed)
+        rows += _paper_rows(model, paper)
+    return pd.DataFrame(rows)
+
+
+def _model_rows(
+    model: str, measured: Sequence[xr.Dataset], n_bootstrap: int, seed: int
+) -> list[dict[str, Any]]:
+    numbers = [arm_measures(one) for one in measured]
+    drawn = bootstrap_differences(measured, n_bootstrap, seed)
+    right = _is_right(measured[0])
+    arms = list(numbers[0])
+    rows = []
+    for a, arm in enumerate(arms):
+        row: dict[str, Any] = {"model": model, "arm": arm, "n_seeds": len(measured)}
+        for name in MEASURES:
+            values = np.array([one[arm][name] for one in numbers])
+            row[name] = values.mean()
+            row[f"{name}_std"] = values.std(ddof=1) if len(values) > 1 else np.nan
+        if arm != CONTROL:
+            for metric in METRICS:
+                row |= _against_control(metric, arm, numbers, drawn[arm, metric])
+            if len(measured) == 1:
+                row["acc_p_images"] = mcnemar(right[a], right[arms.index(CONTROL)])
+        rows.append(row)
+    return rows
+
+
+def _against_control(
+    metric: str, arm: str, numbers: Sequence[Mapping[str, Mapping[str, float]]], drawn: np.ndarray
+) -> dict[str, float]:
+    own = np.array([one[arm][metric] for one in numbers])
+    control = np.array([one[CONTROL][metric] for one in numbers])
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    result = {
+        f"{metric}_diff": float((own - control).mean()),
+        f"{metric}_low": float(low),
+        f"{metric}_high": float(high),
+    }
+    if len(own) >= SEEDS_TO_TEST:
+        varies = np.ptp(own - control) > 0
+        result[f"{metric}_p_seeds"] = float(ttest_rel(own, control).pvalue) if varies else np.nan
+    return result
+
+
+def _paper_rows(model: str, paper: pd.DataFrame | None) -> list[dict[str, Any]]:
+    backbone = paper_backbone(model)
+    if paper is None or backbone is None:
+        return []
+    theirs = paper[(paper["table"].astype(str) == "3") & (paper["backbone"] == backbone)]
+    names = {"acc": "acc", "aupr": "aupr", "dependency_coefficient": "theta_alpha"}
+    rows = []
+    for variant, values in theirs.groupby("variant", sort=False):
+        row: dict[str, Any] = {"model": model, "arm": f"paper: {variant}"}
+        for _, entry in values.iterrows():
+            row[names[entry["metric"]]] = float(entry["value"])
+            row[f"{names[entry['metric']]}_std"] = float(entry["std"])
+        rows.append(row)
+    return rows
+
+
+def shown_table(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Column]]:
+    """Text of every cell, and the columns that have something to say."""
+    shown = frame[["model", "arm"]].copy()
+    columns = dict(SHOWN)
+    for name in MEASURES:
+        shown[f"{name}_text"] = [_with_deviation(row, name) for _, row in frame.iterrows()]
+    for metric in METRICS:
+        shown[f"{metric}_against"] = [_with_interval(row, metric) for _, row in frame.iterrows()]
+    for column, heading in (
+        ("acc_p_images", "acc p (images)"),
+        *((f"{metric}_p_seeds", f"{metric.upper()} p (seeds)") for metric in METRICS),
+    ):
+        if column in frame:
+            shown[column] = frame[column]
+            columns[column] = Column(heading, ".2g")
+    return shown, columns
+
+
+def _with_deviation(row: pd.Series, name: str) -> str | None:
+    value, deviation = row[name], row[f"{name}_std"]
+    if pd.isna(value):
+        return None
+    text = format(value, FORMATS[name])
+    return text if pd.isna(deviation) else f"{text} ± {format(deviation, FORMATS[name])}"
+
+
+def _with_interval(row: pd.Series, metric: str) -> str | None:
+    if pd.isna(row[f"{metric}_diff"]):
+        return None
+    low, high = row[f"{metric}_low"], row[f"{metric}_high"]
+    return f"{row[f'{metric}_diff']:+.2f} [{low:+.2f}, {high:+.2f}]"
+
+
+def table3_notes(
+    measured: Mapping[str, Sequence[xr.Dataset]],
+    penalty: str,
+    start: str,
+    n_bootstrap: int,
+    *,
+    with_paper: bool,
+) -> list[str]:
+    """What a reader of Table 3 has to know, the pair of every network first."""
+    first = [per_seed[0] for per_seed in measured.values()]
+    notes = [_pair_note(model, per_seed[0].attrs["pair"]) for model, per_seed in measured.items()]
+    gauge = ", ".join(sorted({str(one.attrs["gauge"]) for one in first}))
+    restricted = ", ".join(sorted({str(one.attrs["n_restricted"]) for one in first}))
+    seeds = max(len(per_seed) for per_seed in measured.values())
+    notes += [
+        f"{penalty} {start}",
+        "control: fine-tuned as long, on the same images in the same order, without the term: a gain "
+        "that it shows as well is the fine-tuning's, not the regulariser's. Differences are from it, "
+        f"with 95 % percentile intervals over {n_bootstrap} paired resamples of the images"
+        + ("; acc p (images): McNemar's exact test." if seeds == 1 else ", seeds averaged.")
+        + (" p (seeds): paired t-test." if seeds >= SEEDS_TO_TEST else ""),
+        "theta: coefficient of j in the CovLasso dependency of i, solved on the arm's own logits of the "
+        "fit split; at the alpha at which the baseline's dependency has at most the pair's support size, and at "
+        "the same fraction of the arm's own alpha_max. Shrunken logits make the former zero "
+        "trivially: compare alpha_max, E f_i^2 and E f_j^2 (squared logits), and the accuracies on the "
+        "two categories' own images.",
+        "AUPR and AUROC: anomaly score -max softmax, out-of-distribution images are the positive "
+        f"class; softmax over {restricted} categories. The AUPR of a random score is the share of "
+        "out-of-distribution images.",
+        f"Logits: gauge {gauge}.",
+    ]
+    if seeds > 1:
+        notes.append(
+            f"Mean and standard deviation over {seeds} seeds of the training; the pair is the first seed's."
+        )
+    else:
+        notes.append("One seed: intervals and tests say nothing about another training.")
+    if with_paper:
+        notes.append("Rows named paper: its Table 3, whose pairs are others.")
+    return notes
+
+
+def _pair_note(model: str, pair: Mapping[str, Any]) -> str:
+    i = Category(pair["target_name"], pair["target_code"])
+    j = Category(pair["source_name"], pair["source_code"])
+    how = "configured" if pair["chosen"] == "config" else "chosen automatically"
+    shape = pair["shape_distance"]
+    return (
+        f"{model}: i = {i.short} ({i.code}), j = {j.short} ({j.code}), {how}: coefficient "
+        f"{pair['coef']:.3f} in the main dependency on at most {pair['support_size']} categories; "
+        f"words in common: {pair['shared_words']}"
+        + ("." if shape is None else f"; distance of the shapes: {shape:.2f} (0 same, 1 disjoint).")
+    )
+
+
+def write_table3(
+    frame: pd.DataFrame, outputs: Mapping[str, str], *, caption: str, notes: Sequence[str]
+) -> None:
+    """Write plain numbers as CSV, and the shown table as Markdown and LaTeX.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        From `table3`.
+    outputs : mapping of str to str
+        Paths under ``csv``, ``md`` and ``tex``.
+    caption : str
+    notes : sequence of str
+    """
+    for path in outputs.values():
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    frame.to_csv(outputs["csv"], index=False, float_format="%.10g")
+    shown, columns = shown_table(frame)
+    write_markdown(shown, columns, Path(outputs["md"]), caption, notes)
+    printable = shown.map(lambda text: text.replace("±", "+-") if isinstance(text, str) else text)
+    write_latex(printable, columns, Path(outputs["tex"]), caption, notes)

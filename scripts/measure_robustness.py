@@ -1,0 +1,67 @@
+"""Measure all arms of one network and seed: winners, anomaly scores, the dependency, its moments."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dask
+from threadpoolctl import threadpool_limits
+
+from neuraldeps.logs import job_log
+from neuraldeps.robustness import robustness_dataset
+from neuraldeps.stores import write_store
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(
+    stores: Mapping[str, Mapping[str, str]],
+    pair: str,
+    measures: str,
+    *,
+    model: str,
+    seed: int,
+    dataset: str,
+    gauge: str,
+    ood_categories: str | Sequence[str],
+    alpha: Sequence[float],
+    relative_alpha: Sequence[float],
+    threads: int,
+) -> None:
+    with threadpool_limits(1, "blas"), dask.config.set(scheduler="threads", num_workers=threads):
+        measured = robustness_dataset(
+            stores,
+            json.loads(Path(pair).read_text()),
+            model=model,
+            seed=seed,
+            dataset=dataset,
+            gauge=gauge,
+            ood_categories=ood_categories,
+            alpha=alpha,
+            relative_alpha=relative_alpha,
+            compute=dask.compute,
+        )
+    write_store(measured, measures)
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):
+        roles = {role: list(snakemake.input[role]) for role in ("fit", "test", "ood")}
+        main(
+            {
+                arm: {role: paths[number] for role, paths in roles.items()}
+                for number, arm in enumerate(snakemake.params.arms)
+            },
+            snakemake.input.pair,
+            snakemake.output.measures,
+            model=snakemake.wildcards.model,
+            seed=int(snakemake.wildcards.seed),
+            dataset=snakemake.params.dataset,
+            gauge=snakemake.params.gauge,
+            ood_categories=snakemake.params.ood_categories,
+            alpha=snakemake.params.alpha,
+            relative_alpha=snakemake.params.relative_alpha,
+            threads=snakemake.threads,
+        )

@@ -1,0 +1,80 @@
+"""Write Table 3: fine-tuning with a dependency cut off, against a control without it."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from neuraldeps.logs import job_log
+from neuraldeps.robustness_table import table3, table3_notes, write_table3
+from neuraldeps.stores import open_store
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def describe_start(finetune: Mapping[str, Any], start_epochs: int | None) -> str:
+    """Say what fine-tuning began with and how it went."""
+    begins = (
+        "the finished baseline (the paper: 60 of its 90 epochs, so that all arms train equally long)"
+        if start_epochs is None
+        else f"the network after {start_epochs} epochs of the baseline's schedule"
+    )
+    return (
+        f"Fine-tuned for {finetune['epochs']} epoch{'s' * (finetune['epochs'] > 1)} from {begins} with {finetune['opt']}, "
+        f"lr {finetune['lr']:g} ({finetune['sched']}), weight decay {finetune['weight_decay']:g}, "
+        f"batch {finetune['batch_size']}."
+    )
+
+
+def main(
+    measures: Mapping[str, Sequence[str]],
+    paper: str,
+    outputs: Mapping[str, str],
+    *,
+    weight: float,
+    finetune: Mapping[str, Any],
+    start_epochs: int | None,
+    n_bootstrap: int,
+    seed: int,
+) -> None:
+    measured = {
+        model: [open_store(path).load() for path in paths] for model, paths in measures.items()
+    }
+    is_imagenet = all(one[0].attrs["dataset"] == "imagenet" for one in measured.values())
+    theirs = pd.read_csv(paper) if is_imagenet else None
+    penalty = (
+        f"literal: loss CE + {weight:g} |E f_i f_j| as the paper writes it; normalised: "
+        f"CE + {weight:g} |E f_i f_j| / sqrt(E f_i^2 E f_j^2); expectations over the batch."
+    )
+    write_table3(
+        table3(measured, theirs, n_bootstrap=n_bootstrap, seed=seed),
+        outputs,
+        caption="Table 3. Robustness: one dependency cut off by fine-tuning, against a control.",
+        notes=table3_notes(
+            measured,
+            penalty,
+            describe_start(finetune, start_epochs),
+            n_bootstrap,
+            with_paper=is_imagenet,
+        ),
+    )
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):
+        paths = list(snakemake.input.measures)
+        n_seeds = snakemake.params.n_seeds
+        main(
+            {
+                model: paths[n_seeds * number : n_seeds * (number + 1)]
+                for number, model in enumerate(snakemake.params.models)
+            },
+            snakemake.input.paper,
+            {form: snakemake.output[form] for form in ("csv", "md", "tex")},
+            weight=snakemake.params.weight,
+            finetune=snakemake.params.finetune,
+            start_epochs=snakemake.params.start_epochs,
+            n_bootstrap=snakemake.params.n_bootstrap,
+            seed=snakemake.params.seed,
+        )
