@@ -18,6 +18,7 @@ include: "rules/logits.smk"
 include: "rules/moments.smk"
 include: "rules/covlasso.smk"
 include: "rules/evaluation.smk"
+include: "rules/robustness.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
 

@@ -133,6 +133,8 @@ def final_outputs():
     figures += [f"star/{source}--{target}" for source, target in PAIRS]
     outputs = expand("results/tables/table1{which}.csv", which=["", "_distribution"])
     outputs += ["results/tables/networks.csv"]
+    if ROBUST_MODELS:
+        outputs += ["results/tables/table3.csv"]
     if TRAINED:
         figures += ["training_curves"]
     if config["dataset"]["name"] == "glyphs":
