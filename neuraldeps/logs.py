@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ def job_log(path: str) -> Iterator[None]:
     Parameters
     ----------
     path : str
-        The rule's log file. Truncated.
+        The rule's log file. Begun anew.
 
     Raises
     ------
@@ -29,7 +30,9 @@ def job_log(path: str) -> Iterator[None]:
         With status 1, in place of an `InputError`, whose line goes to the file and to stderr.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(path, mode="w")
+    # further processes of a distributed training share the file that the first one began
+    mode = "w" if os.environ.get("LOCAL_RANK", "0") == "0" else "a"
+    handler = logging.FileHandler(path, mode=mode)
     handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
     root = logging.getLogger()
     root.addHandler(handler)
@@ -48,13 +51,14 @@ def job_log(path: str) -> Iterator[None]:
         handler.close()
 
 
-def progress(iterable: Iterable[Item], desc: str, total: int | None, unit: str) -> Iterable[Item]:
-    """Wrap an iterable in a progress bar on stderr; one line every ten seconds in a file."""
+def progress(iterable: Iterable[Item] | None, desc: str, total: int | None, unit: str) -> tqdm:
+    """Progress bar on stderr around an iterable, or to be updated; every ten seconds in a file."""
     return tqdm(
         iterable,
         desc=desc,
         total=total,
         unit=unit,
+        unit_scale=True,
         mininterval=0.5 if sys.stderr.isatty() else 10,
         dynamic_ncols=True,
     )

@@ -183,7 +183,8 @@ def _encoding(
         if name in shards:
             shard = tuple(shards[name])
             row_bytes = variable.dtype.itemsize * int(np.prod(shard[1:]))
-            rows = min(shard[0], max(1, 2 ** ((CHUNK_BYTES // row_bytes).bit_length() - 1)))
+            most = max(1, CHUNK_BYTES // row_bytes)
+            rows = max(n for n in range(1, min(shard[0], most) + 1) if shard[0] % n == 0)
             encoding[name] |= {"shards": shard, "chunks": (rows, *shard[1:])}
         elif variable.ndim:
             encoding[name]["chunks"] = tuple(max(1, size) for size in variable.shape)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+import zarr
 
 from neuraldeps.errors import StoreError
 from neuraldeps.stores import (
@@ -71,6 +72,16 @@ def test_bare_xarray_opens_it_without_a_warning(tmp_path):
     assert dataset.attrs["seed"] == 0
     assert dataset.attrs["versions"]["zarr"]
     assert json.loads((tmp_path / "a.zarr/logits/zarr.json").read_text())["zarr_format"] == 3
+
+
+def test_shards_of_any_number_of_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr("neuraldeps.stores.CHUNK_BYTES", 64 * 4 * 10)
+    store = ShardedArray(template(), "logits", tmp_path / "a.zarr", rows=250)
+    fill(store)
+    store.finish()
+    array = zarr.open_array(tmp_path / "a.zarr/logits", mode="r")
+    assert (array.shards, array.chunks) == ((250, 10), (50, 10))
+    np.testing.assert_array_equal(array[:], VALUES)
 
 
 def test_nothing_stands_at_the_path_before_the_end(tmp_path):
