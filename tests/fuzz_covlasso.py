@@ -76,7 +76,7 @@ def relative_gap(second_moment, cross_moment, moment, own, alpha, coef):
         dual = correlation - second_moment @ step
         if own >= 0:
             dual[own] = 0.0
-        kappa = min(1.0, alpha / max(np.abs(dual).max(), 1e-300))
+        kappa = alpha / max(np.abs(dual).max(), alpha)
         moved = (1 - kappa) * error**0.5 + kappa * max(step @ second_moment @ step, 0.0) ** 0.5
         gaps.append(moved**2 / 2 + alpha * np.abs(coef).sum() - kappa * (dual @ coef))
     magnitude = np.abs(cross_moment) + np.abs(second_moment) @ np.abs(coef)

@@ -224,8 +224,9 @@ def _refuse_uncertified(problem, rows, result):
             )
         if (result.squared_error[t, used] < -1e-9 * moment[t]).any():
             raise MomentError(
-                f"target_second_moment of target {target} is {moment[t]:.6g}, less than its cross "
-                "moments explain: take all moments from the same images."
+                f"target {target} has second moment {moment[t]:.6g}, less than its cross moments "
+                "explain: the moments are not jointly positive semidefinite; take all of them "
+                "from the same images."
             )
         worst = np.argmax(result.dual_gap[t, used])
         gap = result.dual_gap[t, worst]

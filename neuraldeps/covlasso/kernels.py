@@ -28,7 +28,7 @@ References
    (2004).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -40,14 +40,14 @@ STALLED = 3
 INDEFINITE = 4
 
 # Reassociation and contraction let the loops use vector FMAs; NaN and infinity keep their meaning.
-OPTIONS = {
+OPTIONS: dict[str, Any] = {
     "nogil": True,
     "cache": True,
     "error_model": "numpy",
     "fastmath": {"reassoc", "contract", "arcp", "nsz"},
 }
 
-INLINE = {**OPTIONS, "inline": "always"}
+INLINE: dict[str, Any] = {**OPTIONS, "inline": "always"}
 
 CHUNK = 2048  # columns worked on at once: what is updated stays in the first-level cache
 BLOCK = 64  # columns whose candidates are counted before any is looked at

@@ -1,0 +1,316 @@
+"""Problems that break solvers: ties, duplicates, tiny and huge scales, rank one, bad input."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.linalg
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from neuraldeps.covlasso import MomentError, UncertifiedError, covlasso_path, solve_covlasso
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from fuzz_covlasso import Tally, check_problem, fuzz, relative_gap
+
+GENERATOR = np.random.default_rng(0)
+FRACTIONS = (0.9, 0.5, 0.1, 1e-2, 1e-4, 1e-6)
+
+
+def moments_of(design):
+    return design.T @ design / len(design)
+
+
+def _duplicated():
+    design = GENERATOR.standard_normal((40, 8))
+    return np.hstack([design, design[:, :4]])
+
+
+NAMED = {
+    "two categories": np.array([[2.0, 1.0], [1.0, 3.0]]),
+    "uncorrelated": np.eye(6),
+    "all equal": np.ones((7, 7)),
+    "equicorrelated": np.eye(9) + 1,
+    "rank one": np.outer(np.arange(1.0, 9), np.arange(1.0, 9)),
+    "duplicated": moments_of(_duplicated()),
+    "negated": moments_of(np.hstack([d := _duplicated(), -d[:, :5]])),
+    "nearly equal": moments_of(
+        np.hstack([d := GENERATOR.standard_normal((40, 8)), d + 1e-7 * d[::-1]])
+    ),
+    "zero variance": scipy.linalg.block_diag(
+        moments_of(GENERATOR.standard_normal((20, 6))), np.zeros((2, 2))
+    ),
+    "integers": moments_of(GENERATOR.integers(-2, 3, (6, 20)).astype(float)),
+    "signs": moments_of(GENERATOR.choice([-1.0, 1.0], (12, 24))),
+    "rank deficient": moments_of(GENERATOR.standard_normal((7, 30))),
+    "hilbert": scipy.linalg.hilbert(10),
+    "vandermonde": moments_of(np.vander(np.linspace(0, 1, 30), 12)),
+    "scale 1e-12": 1e-12 * moments_of(GENERATOR.standard_normal((50, 15))),
+    "scale 1e12": 1e12 * moments_of(GENERATOR.standard_normal((50, 15))),
+    "uneven scales": moments_of(
+        GENERATOR.standard_normal((50, 14)) * 10.0 ** GENERATOR.uniform(-4, 4, 14)
+    ),
+}
+
+
+def assert_certified(second_moment, solution):
+    coef = solution.to_sparse(len(second_moment)).toarray()
+    diagonal = np.diagonal(second_moment)
+    assert (solution.dual_gap <= 1e-12 * diagonal[solution.targets]).all()
+    for row, target in enumerate(solution.targets):
+        assert coef[row, target] == 0
+        gap = relative_gap(
+            second_moment,
+            second_moment[target],
+            diagonal[target],
+            target,
+            solution.alpha[row],
+            coef[row],
+        )
+        assert gap <= 1e-12
+
+
+@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("fraction", FRACTIONS)
+def test_named_problem_is_certified(name, fraction):
+    second_moment = NAMED[name]
+    alpha = fraction * np.abs(second_moment - np.diag(np.diagonal(second_moment))).max(axis=1)
+    alpha = np.where(alpha > 0, alpha, 1.0)
+    assert_certified(second_moment, solve_covlasso(second_moment, alpha=alpha))
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_named_path_is_certified_at_and_between_knots(name):
+    second_moment = NAMED[name]
+    path = covlasso_path(second_moment, max_support=len(second_moment))
+    diagonal = path.target_second_moment[:, None]
+    assert (np.nan_to_num(path.dual_gap) <= 1e-12 * diagonal).all()
+    assert (np.diff(path.alpha, axis=1)[~np.isnan(path.alpha[:, 1:])] < 0).all()
+    for knot in range(1, path.alpha.shape[1]):
+        alpha = np.sqrt(path.alpha[:, knot - 1] * path.alpha[:, knot])
+        inside = alpha > 0
+        if not inside.any():
+            continue
+        try:
+            solution = path.at_alpha(np.where(inside, alpha, 1e300))
+        except UncertifiedError:
+            solution = solve_covlasso(
+                second_moment, alpha=alpha[inside], targets=np.flatnonzero(inside)
+            )
+        assert_certified(second_moment, solution)
+
+
+@pytest.mark.parametrize("name", ["signs", "integers", "duplicated", "rank deficient"])
+def test_every_support_size_is_respected(name):
+    second_moment = NAMED[name]
+    path = covlasso_path(second_moment, max_support=5)
+    for size in range(1, 6):
+        read, solved = path.at_support_size(size), solve_covlasso(second_moment, support_size=size)
+        assert (read.support_size <= size).all()
+        assert (solved.support_size <= size).all()
+        assert_certified(second_moment, read)
+
+
+def test_two_categories_by_hand():
+    coef = solve_covlasso(NAMED["two categories"], alpha=0.5).to_sparse(2).toarray()
+    np.testing.assert_allclose(coef, [[0, 0.5 / 3], [0.5 / 2, 0]])
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.0 + 1e-9, 3.0])
+def test_nothing_is_used_from_alpha_max_on(factor):
+    path = covlasso_path(NAMED["rank deficient"])
+    solution = solve_covlasso(NAMED["rank deficient"], alpha=factor * path.alpha_max)
+    assert (solution.support_size == 0).all()
+    assert (solution.dual_gap == 0).all()
+    np.testing.assert_allclose(solution.squared_error, path.target_second_moment)
+
+
+def test_something_is_used_below_alpha_max():
+    path = covlasso_path(NAMED["rank deficient"])
+    solution = solve_covlasso(NAMED["rank deficient"], alpha=(1 - 1e-9) * path.alpha_max)
+    assert (solution.support_size > 0).all()
+
+
+def test_categories_leave_the_path():
+    generator = np.random.default_rng(5)
+    path = covlasso_path(moments_of(generator.standard_normal((30, 25))), max_support=24)
+    assert (np.diff(path.support_size, axis=1)[~np.isnan(path.alpha[:, 1:])] < 0).any()
+
+
+def test_alpha_min_ends_the_path_there():
+    path = covlasso_path(NAMED["rank deficient"], max_support=29, alpha_min=0.05)
+    last = path.alpha[np.arange(30), path.n_knots - 1]
+    np.testing.assert_allclose(last, 0.05)
+    assert not path.ended_by_support.any()
+
+
+def test_below_the_end_of_the_path_is_an_error():
+    path = covlasso_path(NAMED["rank deficient"], max_support=3)
+    with pytest.raises(ValueError, match="below the end of target 0's path"):
+        path.at_alpha(1e-6)
+    with pytest.raises(ValueError, match="exceeds max_support=3"):
+        path.at_support_size(4)
+
+
+def test_sources_are_a_sub_problem_in_full_numbering():
+    second_moment = NAMED["rank deficient"]
+    sources = [4, 7, 1, 20, 15]
+    solution = solve_covlasso(second_moment, alpha=0.05, sources=sources, targets=[2, 7, 29])
+    coef = solution.to_sparse(30).toarray()
+    assert set(np.flatnonzero(coef.any(axis=0))) <= set(sources)
+    for row, target in enumerate((2, 7, 29)):
+        allowed = [j for j in sources if j != target]
+        block = second_moment[np.ix_([*allowed, target], [*allowed, target])]
+        alone = solve_covlasso(block, alpha=0.05, targets=[len(allowed)])
+        np.testing.assert_allclose(
+            coef[row, allowed], alone.to_sparse(len(allowed) + 1).toarray()[0, :-1], atol=1e-12
+        )
+
+
+def test_between_networks_layouts_and_own_categories():
+    generator = np.random.default_rng(6)
+    source, target = generator.standard_normal((60, 12)), generator.standard_normal((60, 9))
+    target += source[:, 3:]
+    cross, moments = source.T @ target / 60, (target**2).mean(axis=0)
+    arguments = (moments_of(source), cross, moments)
+    solution = solve_covlasso(*arguments, alpha=0.05)
+    for layout in (np.asfortranarray(cross), np.repeat(cross, 2, axis=1)[:, ::2]):
+        again = solve_covlasso(arguments[0], layout, moments, alpha=0.05)
+        np.testing.assert_array_equal(again.coef, solution.coef)
+    assert not solution.to_sparse(12).toarray()[np.arange(9), np.arange(9)].any()
+    free = solve_covlasso(*arguments, alpha=0.05, exclude_own=False)
+    assert free.to_sparse(12).toarray()[np.arange(9), np.arange(9)].any()
+    own = np.arange(9) + 3
+    shifted = solve_covlasso(*arguments, alpha=0.05, exclude_own=own)
+    assert not shifted.to_sparse(12).toarray()[np.arange(9), own].any()
+
+
+def test_batches_make_the_whole():
+    whole = covlasso_path(NAMED["rank deficient"])
+    for batch in range(7):
+        part = covlasso_path(NAMED["rank deficient"], targets=range(batch, 30, 7), validate=False)
+        shape = part.alpha.shape[1]
+        np.testing.assert_array_equal(part.alpha, whole.alpha[batch::7, :shape])
+        width = part.coef.shape[2]
+        np.testing.assert_array_equal(part.coef, whole.coef[batch::7, :shape, :width])
+
+
+def test_memory_mapped_moments_are_used_in_place(tmp_path):
+    np.save(tmp_path / "moment.npy", NAMED["rank deficient"])
+    mapped = np.load(tmp_path / "moment.npy", mmap_mode="r")
+    np.testing.assert_array_equal(
+        covlasso_path(mapped).coef, covlasso_path(NAMED["rank deficient"]).coef
+    )
+
+
+def test_what_cannot_be_certified_is_an_error_that_names_the_target():
+    generator = np.random.default_rng(7)
+    second_moment = moments_of(generator.standard_normal((400, 30)))
+    with pytest.raises(UncertifiedError, match=r"target \d+ cannot be certified at alpha=1e-40"):
+        solve_covlasso(second_moment, alpha=1e-40)
+
+
+GOOD = NAMED["rank deficient"]
+BAD_MOMENTS = {
+    "NaN": (np.where(np.eye(30) > 0, np.nan, GOOD), r"second_moment\[0, 0\] is nan"),
+    "NaN off the diagonal": (GOOD + np.where(np.eye(30, k=3), np.nan, 0), r"\[0, 3\] is nan"),
+    "infinite": (np.where(np.eye(30, k=1) > 0, np.inf, GOOD), "is inf"),
+    "asymmetric": (GOOD + 1e-6 * np.eye(30, k=1), "must be symmetric"),
+    "negative diagonal": (GOOD - 9 * np.eye(30), "not negative"),
+    "too large an entry": (np.array([[1.0, 2.0], [2.0, 1.0]]), "exceeds sqrt"),
+    "indefinite": (
+        np.array([[1, 0.9, -0.9], [0.9, 1, 0.9], [-0.9, 0.9, 1]]),
+        "not positive semidefinite",
+    ),
+    "integer": (np.eye(3, dtype=int), "astype"),
+    "complex": (np.eye(3, dtype=complex), "dtype complex128"),
+    "not square": (np.ones((2, 3)), "must be square"),
+    "one category": (np.eye(1), "at least 2"),
+    "a vector": (np.ones(3), "must be square"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_MOMENTS)
+def test_bad_moments_are_refused(name):
+    matrix, message = BAD_MOMENTS[name]
+    with pytest.raises(MomentError, match=message):
+        solve_covlasso(matrix, alpha=0.1)
+
+
+def test_indefinite_moments_are_met_without_validation():
+    with pytest.raises(ValueError, match="semidefinite"):
+        covlasso_path(BAD_MOMENTS["indefinite"][0], validate=False)
+
+
+BAD_ARGUMENTS = {
+    "negative alpha": ({"alpha": -1.0}, "alpha=-1.0; it must be finite and positive"),
+    "zero alpha": ({"alpha": 0.0}, "positive"),
+    "NaN alpha": ({"alpha": np.nan}, "alpha=nan"),
+    "one alpha too few": ({"alpha": np.ones(29)}, r"shape \(29,\)"),
+    "text alpha": ({"alpha": "small"}, "alpha='small'"),
+    "neither": ({}, "exactly one of the two"),
+    "both": ({"alpha": 1.0, "support_size": 2}, "exactly one of the two"),
+    "empty support": ({"support_size": 0}, "support_size=0"),
+    "half a support": ({"support_size": 2.5}, "support_size=2.5"),
+    "no threads": ({"alpha": 1.0, "n_threads": 0}, "n_threads=0"),
+    "target outside": ({"alpha": 1.0, "targets": [3, 30]}, "targets contains 30"),
+    "no targets": ({"alpha": 1.0, "targets": []}, "non-empty"),
+    "target twice": ({"alpha": 1.0, "targets": [3, 3]}, "targets contains 3 twice"),
+    "float targets": ({"alpha": 1.0, "targets": [1.0]}, "dtype float64"),
+    "source outside": ({"alpha": 1.0, "sources": [-1]}, "sources contains -1"),
+    "own within": ({"alpha": 1.0, "exclude_own": False}, "never predicts itself"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_ARGUMENTS)
+def test_bad_arguments_are_refused(name):
+    arguments, message = BAD_ARGUMENTS[name]
+    with pytest.raises(ValueError, match=message):
+        solve_covlasso(GOOD, **arguments)
+
+
+CROSS, POWER = np.full((30, 2), 0.01), np.ones(2)
+BAD_PAIRS = {
+    "wrong number of sources": (CROSS[:29], POWER, {}, r"must be \(30, n_target\)"),
+    "no target moments": (CROSS, None, {}, "target_second_moment is missing"),
+    "wrong number of targets": (CROSS, np.ones(3), {}, r"must be \(2,\)"),
+    "negative target moment": (CROSS, -POWER, {}, "finite and not negative"),
+    "NaN": (CROSS * np.nan, POWER, {}, r"cross_moment\[0, 0\] is nan"),
+    "beyond Cauchy and Schwarz": (1e3 * CROSS, POWER, {}, "same images"),
+    "integers": (np.ones((30, 2), int), POWER, {}, "dtype int64"),
+    "own outside": (CROSS, POWER, {"exclude_own": [1, 30]}, "exclude_own must lie"),
+    "own of another length": (CROSS, POWER, {"exclude_own": [1]}, "one integer per target"),
+    "moments without cross": (None, POWER, {}, "without cross_moment"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_PAIRS)
+def test_bad_pairs_are_refused(name):
+    cross, power, arguments, message = BAD_PAIRS[name]
+    with pytest.raises(ValueError, match=message):
+        solve_covlasso(GOOD, cross, power, alpha=0.1, **arguments)
+
+
+def test_moments_of_different_images_are_refused():
+    generator = np.random.default_rng(8)
+    source = generator.standard_normal((50, 30))
+    target = source[:, :5].sum(axis=1, keepdims=True)
+    with pytest.raises(MomentError, match="same images"):
+        solve_covlasso(
+            moments_of(source), source.T @ target / 50, 0.5 * (target**2).mean(axis=0), alpha=1e-3
+        )
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 2**63 - 1))
+def test_random_problems_are_certified(seed):
+    tally = Tally()
+    check_problem(seed, tally)
+    assert not tally.failures
+
+
+def test_a_short_fuzz_finds_nothing():
+    tally = fuzz(seconds=5, first_seed=1_000_000)
+    assert tally.answers > 0
+    assert not tally.failures
