@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from neuraldeps.errors import InputError
 
+SPLIT_DEFAULTS = {"labels": True, "n_views": 1, "dataset_download": False}
 SOURCES = ("train", "pretrained", "checkpoint", "logits")
 
 
@@ -119,9 +120,15 @@ def _contradictions(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Ite
             yield f"missing key models.{model}.architecture; add the name of a timm model"
         elif given != ["logits"] and dataset["name"] == "logits":
             yield f"models.{model} is a network but dataset.name is logits; give models.{model}.logits"
+        elif given == ["train"] and dataset["name"] != "glyphs":
+            yield (
+                f"models.{model}.train draws glyphs but dataset.name is {dataset['name']}; give "
+                f"models.{model}.pretrained or models.{model}.checkpoint"
+            )
         for split in value("splits", "fit"), value("splits", "test"):
             if given == ["logits"] and split not in spec["logits"]:
                 yield f"missing key models.{model}.logits.{split}; add the path of its logits"
+    yield from _split_contradictions(dataset)
     for role in ("fit", "test"):
         split = value("splits", role)
         if split not in dataset["splits"]:
@@ -157,6 +164,22 @@ def _contradictions(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Ite
             f"figures.chord.n_base + n_targets is {chord}; it must be at most "
             f"dataset.n_categories, {n_categories}"
         )
+
+
+def _split_contradictions(dataset: Mapping[str, Any]) -> Iterable[str]:
+    """Where the images of a split come from: said once, and only of photos."""
+    for split, spec in dataset["splits"].items():
+        key = f"dataset.splits.{split}"
+        given = {name for name, value in spec.items() if value != SPLIT_DEFAULTS.get(name)}
+        if dataset["name"] != "images":
+            for name in sorted(given - {"samples_per_category"}):
+                yield f"{key}.{name} is for photos but dataset.name is {dataset['name']}; remove it"
+        elif not given & {"csv", "data_dir", "dataset"}:
+            yield f"{key} has no images; add data_dir (a folder or tar), dataset (timm's name) or csv"
+        elif "csv" in given and given & {"dataset", "split", "class_map"}:
+            yield f"{key} has csv and one of dataset, split, class_map; give one source"
+        elif {"samples", "samples_per_category"} <= given:
+            yield f"{key} has samples and samples_per_category; give one"
 
 
 def key_table(schema: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from neuraldeps.errors import InputError
-from neuraldeps.images import Images, StoredImages
+from neuraldeps.images import Images, open_images, read_coords
 from neuraldeps.networks import Standardise, build_network, load_checkpoint, weights_digest
 from neuraldeps.stores import ShardedArray, provenance, rows_per_shard, to_be_written
 
@@ -110,6 +110,7 @@ def prepare_extraction(
     path: str,
     options: ExtractionOptions,
     rows: int | None = None,
+    workers: int = 0,
 ) -> tuple[nn.Module, Images, ShardedArray]:
     """Open what an extraction needs: the network with its weights, the images, the store to be.
 
@@ -124,12 +125,14 @@ def prepare_extraction(
     checkpoint : str, optional
         Weights; those of timm by default.
     images : str
-        Store of images.
+        Store of images, or index of photos.
     path : str
         Declared path of the store of logits.
     options : ExtractionOptions
     rows : int, optional
         Rows per shard.
+    workers : int
+        Processes that decode photos.
 
     Returns
     -------
@@ -142,28 +145,29 @@ def prepare_extraction(
         If the weights are not the network's, or the categories not the images'.
     """
     described = json.loads(Path(card).read_text())
-    stored = StoredImages(images)
-    if stored.coords.sizes["category"] != described["n_categories"]:
+    coords, images_fingerprint = read_coords(images)
+    if coords.sizes["category"] != described["n_categories"]:
         raise InputError(
-            f"{images}: has {stored.coords.sizes['category']} categories, {card} "
+            f"{images}: has {coords.sizes['category']} categories, {card} "
             f"{described['n_categories']}; remove both and run again"
         )
     spec = spec if checkpoint is None else {**spec, "pretrained": False}
     network = build_network(model, spec, described["n_categories"], described)
     if checkpoint is not None:
         load_checkpoint(network, checkpoint, model)
+    data_config = resolve_model_data_config(network)
     config = {
         "model": model,
         "architecture": described["architecture"],
         "model_kwargs": described["model_kwargs"],
-        "data_config": resolve_model_data_config(network),
+        "data_config": data_config,
         **options.as_config(),
     }
-    sources = {"images": stored.fingerprint, "weights": weights_digest(network)}
+    sources = {"images": images_fingerprint, "weights": weights_digest(network)}
     logits = lay_out_logits(
-        path, stored.coords, made_by="extract_logits", config=config, sources=sources, rows=rows
+        path, coords, made_by="extract_logits", config=config, sources=sources, rows=rows
     )
-    return network, stored, logits
+    return network, open_images(images, data_config, workers), logits
 
 
 def extract_logits(
@@ -202,6 +206,12 @@ def extract_logits(
     if not mine:
         logger.info("part %d of %d: nothing is missing", part + 1, parts)
         return
+    batches = (
+        (mine[number], pixels)
+        for number, pixels in images.stream(
+            [logits.bounds(shard) for shard in mine], options.batch_size
+        )
+    )
     run = _Runner(network, options)
     began = time.perf_counter()
     with (
@@ -210,11 +220,6 @@ def extract_logits(
         tqdm(total=n_images, desc="extract", unit="image", unit_scale=True, mininterval=1) as bar,
     ):
         writing: list[Future] = []
-        batches = (
-            (shard, pixels)
-            for shard in mine
-            for pixels in images.batches(*logits.bounds(shard), options.batch_size)
-        )
         for shard, group in itertools.groupby(_ahead(reader, batches), key=itemgetter(0)):
             values = []
             for _, pixels in group:

@@ -1,7 +1,7 @@
 """Reading images in batches, whatever they lie in."""
 
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import xarray as xr
@@ -9,6 +9,8 @@ import zarr
 
 from neuraldeps.errors import StoreError
 from neuraldeps.stores import fingerprint, open_store
+
+Range = tuple[int, int]
 
 
 class Images(Protocol):
@@ -20,8 +22,15 @@ class Images(Protocol):
     def __len__(self) -> int:
         """Count images."""
 
-    def batches(self, first: int, last: int, size: int) -> Iterator[np.ndarray]:
-        """Read images `first` to `last` in batches (image, channel, y, x), uint8."""
+    def stream(self, ranges: Sequence[Range], size: int) -> Iterator[tuple[int, np.ndarray]]:
+        """Read ranges of images, each in batches of its own.
+
+        Yields
+        ------
+        int
+            Which of the ranges.
+        ndarray, shape (image, channel, y, x), uint8
+        """
 
 
 class StoredImages:
@@ -62,3 +71,45 @@ class StoredImages:
             pixels = pixels[:, None] if pixels.ndim == 3 else pixels
             for row in range(0, len(pixels), size):
                 yield pixels[row : row + size]
+
+    def stream(self, ranges: Sequence[Range], size: int) -> Iterator[tuple[int, np.ndarray]]:
+        """Read ranges of images, each in batches of its own: the range's number, and pixels."""
+        for number, (first, last) in enumerate(ranges):
+            for pixels in self.batches(first, last, size):
+                yield number, pixels
+
+
+def open_images(path: str, data_config: Mapping[str, Any], workers: int = 0) -> Images:
+    """Open a store of images, or an index of photos.
+
+    Parameters
+    ----------
+    path : str
+        What `render_glyphs` or `index_images` wrote.
+    data_config : mapping
+        timm's data configuration of the network: how photos are resized and cropped.
+    workers : int
+        Processes that decode photos.
+
+    Raises
+    ------
+    StoreError
+        If it is neither.
+    """
+    if open_store(path).attrs.get("access") is None:
+        return StoredImages(path)
+    from neuraldeps.decoding import IndexedPhotos
+
+    return IndexedPhotos(path, data_config, workers)
+
+
+def read_coords(path: str) -> tuple[xr.Dataset, str]:
+    """Coordinates of a store or index of images, and its fingerprint; no pixels.
+
+    Raises
+    ------
+    StoreError
+        If nothing of the kind stands there.
+    """
+    dataset = open_store(path)
+    return dataset.drop_vars("image", errors="ignore").load(), fingerprint(path)

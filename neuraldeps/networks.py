@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import logging
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -66,7 +67,7 @@ def build_network(
     data_config : mapping, optional
         What the images are, in timm's words (`input_size` (channel, y, x), `mean`, `std`,
         `interpolation`, `crop_pct`, `crop_mode`), in place of the architecture's own. Entries of the
-        same names in `spec` come first.
+        same names in `spec` come first, and `img_size`, the side of square images.
     seed : int, optional
         Seed of the initial weights.
 
@@ -96,6 +97,8 @@ def build_network(
     }
     overlay = {key: tuple(v) if isinstance(v, list) else v for key, v in overlay.items()}
     channels = overlay.get("input_size", (3,))[0]
+    if spec.get("img_size"):
+        overlay["input_size"] = (channels, spec["img_size"], spec["img_size"])
     if seed is not None:
         torch.manual_seed(seed)
     try:
@@ -152,6 +155,10 @@ def check_pretrained(name: str, spec: Mapping[str, Any], n_categories: int) -> N
 def load_checkpoint(network: nn.Module, path: str, name: str) -> None:
     """Load weights into a network; safetensors, or anything that `torch.load` reads as weights only.
 
+    Weights under other names are taken by timm's own filter of the architecture, else by position:
+    where the tensors, in their order, have the shapes and kinds (weight, bias, running mean, ...) of
+    the network's own.
+
     Parameters
     ----------
     network : Module
@@ -175,6 +182,7 @@ def load_checkpoint(network: nn.Module, path: str, name: str) -> None:
             "give safetensors or a saved state dict"
         ) from error
     own = network.state_dict()
+    weights = _rename(weights, network, key)
     for problem, names in (
         ("lacks", [n for n in own if n not in weights]),
         ("has, and the network has not,", [n for n in weights if n not in own]),
@@ -191,6 +199,33 @@ def load_checkpoint(network: nn.Module, path: str, name: str) -> None:
                 f"{tuple(value.shape)}; correct the checkpoint, model_kwargs or the number of categories"
             )
     network.load_state_dict(weights)
+
+
+def _rename(weights: dict[str, Tensor], network: nn.Module, key: str) -> dict[str, Tensor]:
+    """Weights under the network's own names where their order tells which is which."""
+    own = network.state_dict()
+    adapt = getattr(sys.modules[type(network).__module__], "checkpoint_filter_fn", None)
+    if weights.keys() != own.keys() and adapt is not None:
+        try:
+            adapted = adapt(dict(weights), network)
+        except (KeyError, AttributeError, RuntimeError, TypeError, ValueError) as error:
+            logger.info("%s: timm's filter of other projects' names fails (%r)", key, error)
+        else:
+            if adapted.keys() == own.keys():
+                logger.info("%s: names are another project's; timm's filter knows them", key)
+                return adapted
+    if weights.keys() == own.keys() or _kinds(weights) != _kinds(own):
+        return weights
+    logger.warning(
+        "%s: has other names than the network; its %d tensors are taken by position, where shapes and "
+        "kinds are the same (%s is %s)",
+        *(key, len(own), next(iter(weights)), next(iter(own))),
+    )
+    return dict(zip(own, weights.values(), strict=True))
+
+
+def _kinds(weights: Mapping[str, Tensor]) -> list[tuple[str, torch.Size]]:
+    return [(name.rsplit(".", 1)[-1], value.shape) for name, value in weights.items()]
 
 
 def save_checkpoint(network: nn.Module, path: str) -> None:

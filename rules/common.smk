@@ -19,6 +19,10 @@ validate(config, SCHEMA)  # fills in the defaults
 
 MODELS = list(config["models"])
 SPLITS = list(config["dataset"]["splits"])
+GLYPH_SPLITS = SPLITS if config["dataset"]["name"] == "glyphs" else []
+PHOTO_SPLITS = SPLITS if config["dataset"]["name"] == "images" else []
+IS_IMAGENET = PHOTO_SPLITS and config["dataset"]["categories"] == "imagenet-1k"
+DATASET = "imagenet" if IS_IMAGENET else config["dataset"]["name"]
 FIT, TEST = config["splits"]["fit"], config["splits"]["test"]
 JUDGED_SPLITS = list(dict.fromkeys([FIT, TEST]))
 PAIRS = (
@@ -57,7 +61,9 @@ def model_spec(wildcards):
 def network_spec(wildcards):
     """What a network is built from: its entry without where its weights come from."""
     apart = ("train", "checkpoint")
-    return {key: value for key, value in model_spec(wildcards).items() if key not in apart}
+    return {
+        key: value for key, value in model_spec(wildcards).items() if key not in apart
+    }
 
 
 def own_checkpoint(wildcards):
@@ -76,7 +82,11 @@ def checkpoint_input(wildcards):
 def training_options(wildcards):
     """Options of the training itself, without those of its images."""
     options = model_spec(wildcards)["train"]
-    return {key: value for key, value in options.items() if "samples_per_category" not in key}
+    return {
+        key: value
+        for key, value in options.items()
+        if "samples_per_category" not in key
+    }
 
 
 def extraction_options(wildcards):
@@ -103,16 +113,33 @@ def pair_moments(wildcards):
     return moment_path(wildcards.source, wildcards.target)
 
 
+def glyphs_per_category(wildcards):
+    """Images of every character in a split."""
+    return config["dataset"]["splits"][wildcards.split]["samples_per_category"] or 40
+
+
+def split_spec(wildcards):
+    """Where the photos of a split come from, and which of them are taken."""
+    return config["dataset"]["splits"][wildcards.split]
+
+
+def given_tables(wildcards):
+    """The tables that a split's index is made from: its own, and one of categories."""
+    given = [split_spec(wildcards)["csv"], config["dataset"]["categories"]]
+    return [path for path in given if path and path.endswith(".csv")]
+
+
 def render_mem_mb(wildcards, attempt):
     """PyTorch, all bitmaps, and a split's images twice."""
-    dataset = config["dataset"]
-    samples = dataset["splits"][wildcards.split]["samples_per_category"] * N_CATEGORIES
-    return int(attempt * (1500 + 2 * samples * dataset["img_size"] ** 2 / 2**20))
+    samples = glyphs_per_category(wildcards) * N_CATEGORIES
+    return int(
+        attempt * (1500 + 2 * samples * config["dataset"]["img_size"] ** 2 / 2**20)
+    )
 
 
 def extraction_mem_mb(wildcards, attempt):
-    """A network with its batches, and two shards."""
-    return attempt * 4000
+    """A network with its batches, two shards, and a few batches per process that decodes."""
+    return attempt * (4000 + 600 * config["extraction"]["workers"])
 
 
 def moment_mem_mb(wildcards, attempt):

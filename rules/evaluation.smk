@@ -23,7 +23,7 @@ rule evaluate_dependencies:
         mem_mb=solver_mem_mb,
         runtime=240,
     params:
-        dataset=config["dataset"]["name"],
+        dataset=DATASET,
         splits=JUDGED_SPLITS,
     script:
         "../scripts/evaluate_dependencies.py"

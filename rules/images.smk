@@ -1,4 +1,5 @@
-# in:  nothing: the characters are listed in neuraldeps/assets, the fonts are matplotlib's
+# in:  nothing: the characters are listed in neuraldeps/assets, the fonts are matplotlib's;
+#      or photos, wherever the configuration says they are
 # out: results/images/bitmaps.zarr, results/images/{split}.zarr
 
 
@@ -33,17 +34,45 @@ rule render_glyphs:
         "logs/render_glyphs/{split}.log",
     benchmark:
         "logs/benchmarks/render_glyphs/{split}.tsv"
+    wildcard_constraints:
+        split=one_of(GLYPH_SPLITS),
     conda:
-        "../envs/cpu.yaml"
+        "../envs/gpu.yaml"
     threads: 1
     resources:
         mem_mb=render_mem_mb,
         runtime=30,
     params:
-        samples_per_category=lambda wildcards: config["dataset"]["splits"][
-            wildcards.split
-        ]["samples_per_category"],
+        samples_per_category=glyphs_per_category,
         img_size=config["dataset"]["img_size"],
         seed=config["seed"],
     script:
         "../scripts/render_glyphs.py"
+
+
+rule index_images:
+    """Index one set of photos: paths, labels and categories, no pixels."""
+    input:
+        given_tables,
+    output:
+        images=directory("results/images/{split}.zarr"),
+    log:
+        "logs/index_images/{split}.log",
+    benchmark:
+        "logs/benchmarks/index_images/{split}.tsv"
+    wildcard_constraints:
+        split=one_of(PHOTO_SPLITS),
+    priority: 1  # what may be wrong is found first
+    conda:
+        "../envs/gpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        spec=split_spec,
+        categories=config["dataset"]["categories"],
+        n_categories=N_CATEGORIES,
+        seed=config["seed"],
+    script:
+        "../scripts/index_images.py"

@@ -17,8 +17,8 @@ rule extract_logits_part:
     wildcard_constraints:
         model=one_of(NETWORKS),
     conda:
-        "../envs/cpu.yaml"
-    threads: 1
+        "../envs/gpu.yaml"
+    threads: 1 + config["extraction"]["workers"]
     resources:
         mem_mb=extraction_mem_mb,
         runtime=720,
@@ -48,8 +48,8 @@ rule extract_logits:
     wildcard_constraints:
         model=one_of(NETWORKS),
     conda:
-        "../envs/cpu.yaml"
-    threads: 1
+        "../envs/gpu.yaml"
+    threads: 1 + config["extraction"]["workers"]
     resources:
         mem_mb=extraction_mem_mb,
         runtime=720,
@@ -84,7 +84,7 @@ rule import_logits:
         model=one_of(IMPORTED),
     priority: 1  # what may be wrong is found first
     conda:
-        "../envs/cpu.yaml"
+        "../envs/gpu.yaml"
     threads: 1
     resources:
         mem_mb=extraction_mem_mb,

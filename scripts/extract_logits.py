@@ -23,11 +23,12 @@ def main(
     options: Mapping[str, Any],
     rows: int | None,
     threads: int,
+    workers: int = 0,
 ) -> None:
     torch.set_num_threads(threads)
     how = ExtractionOptions(**options)
     network, source, store = prepare_extraction(
-        model, spec, card, checkpoint, images, logits, how, rows
+        model, spec, card, checkpoint, images, logits, how, rows, workers
     )
     extract_logits(network, source, store, how)
     store.finish()
@@ -44,5 +45,6 @@ if __name__ == "__main__":
             spec=snakemake.params.spec,
             options=snakemake.params.options,
             rows=snakemake.params.rows,
-            threads=snakemake.threads,
+            threads=1,
+            workers=snakemake.threads - 1,
         )

@@ -27,11 +27,12 @@ def main(
     part: int,
     parts: int,
     threads: int,
+    workers: int = 0,
 ) -> None:
     torch.set_num_threads(threads)
     how = ExtractionOptions(**options)
     network, source, store = prepare_extraction(
-        model, spec, card, checkpoint, images, logits, how, rows
+        model, spec, card, checkpoint, images, logits, how, rows, workers
     )
     extract_logits(network, source, store, how, part=part, parts=parts)
     Path(done).touch()
@@ -51,5 +52,6 @@ if __name__ == "__main__":
             logits=f"results/logits/{snakemake.wildcards.model}/{snakemake.wildcards.split}.zarr",
             part=int(snakemake.wildcards.part),
             parts=snakemake.params.parts,
-            threads=snakemake.threads,
+            threads=1,
+            workers=snakemake.threads - 1,
         )

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from neuraldeps.extraction import lay_out_logits
-from neuraldeps.images import StoredImages
+from neuraldeps.images import read_coords
 from neuraldeps.importing import content_digest, copy_logits, describe_logits, open_logits
 from neuraldeps.logs import job_log
 
@@ -24,18 +24,18 @@ def main(
 ) -> None:
     key = f"models.{model}.logits.{split}"
     array, carried = open_logits(source, key)
-    stored = StoredImages(images) if images else None
+    stored, images_fingerprint = read_coords(images) if images else (None, None)
     coords = describe_logits(
         array,
         carried,
         key,
         n_categories=n_categories,
         labels=labels,
-        images=stored.coords if stored else None,
+        images=stored,
     )
     sources = {"logits": content_digest(source)}
     sources |= {"labels": content_digest(labels)} if labels else {}
-    sources |= {"images": stored.fingerprint} if stored else {}
+    sources |= {"images": images_fingerprint} if images else {}
     config = {"model": model, "split": split, "dtype": str(array.dtype)}
     copy_logits(
         array,

@@ -1,0 +1,38 @@
+"""Index one set of photos: paths, labels and categories, no pixels."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from neuraldeps import photos
+from neuraldeps.logs import job_log
+from neuraldeps.stores import write_store
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(
+    images: str,
+    *,
+    split: str,
+    spec: Mapping[str, Any],
+    categories: str | None,
+    n_categories: int,
+    seed: int,
+) -> None:
+    index = photos.index_images(
+        split, spec, categories=categories, n_categories=n_categories, seed=seed
+    )
+    write_store(index, images)
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):
+        main(
+            snakemake.output.images,
+            split=snakemake.wildcards.split,
+            spec=snakemake.params.spec,
+            categories=snakemake.params.categories,
+            n_categories=snakemake.params.n_categories,
+            seed=snakemake.params.seed,
+        )
