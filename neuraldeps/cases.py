@@ -91,7 +91,8 @@ class Case:
     """One dependency: a target category, its sources, and what both splits say about it.
 
     `metrics` maps split, estimator and metric name to the stored number; `original` maps split and
-    metric name to the network's own accuracy.
+    metric name to the network's own accuracy. `pseudo` names the splits without labels, whose
+    positives are the network's own top-1.
     """
 
     source: str
@@ -102,6 +103,7 @@ class Case:
     relative_alpha: float
     metrics: Mapping[str, Mapping[str, Mapping[str, float]]]
     original: Mapping[str, Mapping[str, float]]
+    pseudo: frozenset[str] = frozenset()
 
     @property
     def support_size(self) -> int:
@@ -248,6 +250,11 @@ def describe_case(evaluation: xr.Dataset, position: int, size_position: int) -> 
         relative_alpha=float(at.relative_alpha),
         metrics=metrics,
         original=original,
+        pseudo=frozenset(
+            split
+            for split, how in evaluation.attrs.get("positives", {}).items()
+            if str(how).startswith("pseudo")
+        ),
     )
 
 

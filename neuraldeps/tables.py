@@ -7,7 +7,7 @@ with the numbers formatted as the paper formats them.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ class Column:
     is_long: bool = False
 
 
+OVER_POSITIVES = re.compile(r"(abs_err|rel_err|acc|pos_acc)(?!.*_all$)")
 TABLE1 = {
     "source": Column("source"),
     "target": Column("target"),
@@ -348,12 +349,69 @@ def _network_row(model: str, logits: xr.Dataset, card: Mapping[str, Any]) -> dic
     }
 
 
+def is_pseudo(evaluation: xr.Dataset, split: str) -> bool:
+    """Whether the network's own top-1 takes the place of the split's labels, which it has not."""
+    return str(evaluation.attrs.get("positives", {}).get(split, "")).startswith("pseudo")
+
+
+def name_pseudo_positives(
+    frame: pd.DataFrame, columns: Mapping[str, Column]
+) -> tuple[pd.DataFrame, dict[str, Column]]:
+    """Name what was measured over pseudo-positives so, in the frame and in what is shown of it.
+
+    Examples
+    --------
+    >>> frame, columns = name_pseudo_positives(pd.DataFrame({"acc": [1.0]}), {"acc": TABLE1["acc"]})
+    >>> list(frame), columns["pseudo_acc"].heading
+    (['pseudo_acc'], 'own top-1 kept (original) (%)')
+    """
+    names = {name: f"pseudo_{name}" for name in frame if OVER_POSITIVES.match(str(name))}
+    shown = {
+        names.get(name, name): replace(
+            column,
+            heading=_pseudo_heading(name, column.heading) if name in names else column.heading,
+            original=names.get(column.original, column.original) if column.original else None,
+        )
+        for name, column in columns.items()
+    }
+    return frame.rename(columns=names), shown
+
+
+def _pseudo_heading(name: str, heading: str) -> str:
+    if name.startswith("acc"):
+        return heading.replace("acc", "own top-1 kept")
+    return (
+        heading.replace("pos acc", "pseudo-pos acc")
+        .replace("rel err", "pseudo-pos rel err")
+        .replace("abs err", "pseudo-pos abs err")
+    )
+
+
+def _image_notes(evaluations: Sequence[xr.Dataset], fit: str, test: str) -> list[str]:
+    """What the images lack: labels, or numbers."""
+    notes = []
+    if any(is_pseudo(one, test) for one in evaluations):
+        notes.append(
+            f"The images of the split {test} have no labels. Pseudo-positives: the images whose top-1 "
+            "under the target network itself is the category; own top-1 kept: the images whose top-1 stays "
+            "what it was when this one logit is replaced. Neither is an accuracy."
+        )
+    counts = {int(one["n_samples"].sel(split=fit)) for one in evaluations if "n_samples" in one}
+    n_categories = max(one.sizes["target_category"] for one in evaluations)
+    if counts and min(counts) < n_categories:
+        notes.append(
+            f"Warning: the split {fit} has {min(counts)} images, fewer than the {n_categories} "
+            "categories. The second moment's rank is at most that, enough categories fit any logit "
+            "exactly, and a dependency may be of these images and not of the networks."
+        )
+    return notes
+
+
 def table1_notes(
     evaluations: Sequence[xr.Dataset], fit: str, test: str, *, with_paper: bool
 ) -> list[str]:
     """What a reader of Table 1 has to know before comparing its numbers with anything."""
     gauge = ", ".join(sorted({str(one.attrs["gauge"]) for one in evaluations}))
-    positives = {one.attrs.get("positives", {}).get(test, "labelled") for one in evaluations}
     notes = [
         f"Fitted and chosen on the split {fit}, reported on the split {test}. Size counts the categories that are "
         "really in the dependency; alpha is scikit-learn's (lambda = 2 alpha). lasso: the solution "
@@ -371,7 +429,7 @@ def table1_notes(
         f"Logits: gauge {gauge}. The problem sees a constant added to all logits of an image, softmax "
         "does not; neither alpha nor the error over all images compares networks.",
     ]
-    notes += [f"Positive images: {how}." for how in sorted(positives - {"labelled"})]
+    notes += _image_notes(evaluations, fit, test)
     if with_paper:
         notes.append(
             "Rows named paper: its Table 1. Its acc is no known metric (one network has two original "
@@ -380,9 +438,12 @@ def table1_notes(
     return notes
 
 
-def distribution_notes(test: str) -> list[str]:
+def distribution_notes(
+    test: str, evaluations: Sequence[xr.Dataset] = (), fit: str = "fit"
+) -> list[str]:
     """What the rows of the distribution are."""
     return [
+        *(_image_notes(evaluations, fit, test) if evaluations else []),
         f"Split {test}, over all categories that have images there. Errors are relative to the "
         "target's logit, over the images of the category; pos acc drop is the original accuracy on "
         "these images less the one with the logit replaced.",

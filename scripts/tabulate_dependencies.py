@@ -39,22 +39,34 @@ def main(
         chosen_case(store, cases, split=fit, support_size=support_size, estimator=choose_by)
         for store in stores
     ]
-    is_imagenet = all(store.attrs["dataset"] == "imagenet" for store in stores)
+    pseudo = any(tables.is_pseudo(store, test) for store in stores)
+    is_imagenet = not pseudo and all(store.attrs["dataset"] == "imagenet" for store in stores)
     theirs = pd.read_csv(paper) if is_imagenet else None
+    frames = [
+        (tables.table1(chosen, theirs, split=test), tables.TABLE1),
+        (tables.table1(chosen, theirs, split=test, with_character=False), tables.TABLE1),
+        (
+            tables.table1_distribution(stores, shown_sizes(support_size, max_support), split=test),
+            tables.DISTRIBUTION,
+        ),
+    ]
+    if pseudo:
+        frames = [tables.name_pseudo_positives(*frame) for frame in frames]
+    (shown, columns), (printable, _), (everything, distribution_columns) = frames
     tables.write_table(
-        tables.table1(chosen, theirs, split=test),
-        tables.TABLE1,
+        shown,
+        columns,
         table1,
         caption="Table 1. Neural dependencies within and between networks, one case per pair.",
         notes=tables.table1_notes(stores, fit, test, with_paper=is_imagenet),
-        latex_frame=tables.table1(chosen, theirs, split=test, with_character=False),
+        latex_frame=printable,
     )
     tables.write_table(
-        tables.table1_distribution(stores, shown_sizes(support_size, max_support), split=test),
-        tables.DISTRIBUTION,
+        everything,
+        distribution_columns,
         distribution,
         caption="Table 1, all categories: distribution of error and accuracy over the categories.",
-        notes=tables.distribution_notes(test),
+        notes=tables.distribution_notes(test, stores, fit),
     )
 
 

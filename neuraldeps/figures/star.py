@@ -113,9 +113,10 @@ def _name(axes: Axes, x: float, y: float, category: Category) -> None:
 
 def _title(axes: Axes, case: Case, estimator: str, split: str) -> None:
     measured, original = case.metrics[split][estimator], case.original[split]
+    words = ("top-1 kept", "pseudo-pos") if split in case.pseudo else ("acc", "pos")
     numbers = "   ".join(
         f"{short} {100 * measured[name]:.1f} ({100 * original[name]:.1f})"
-        for short, name in (("acc", "accuracy"), ("pos", "positive_accuracy"))
+        for short, name in zip(words, ("accuracy", "positive_accuracy"), strict=True)
     )
     name = wrapped(case.category.caption, 50, 1)
     size = 10.5 * min(1, 32 / len(name))
