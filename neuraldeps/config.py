@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -221,6 +222,20 @@ def _allowed(leaf: Mapping[str, Any]) -> str:
     return ", ".join(words)
 
 
+def write_key_table(readme: str, schema_path: str) -> None:
+    """Put the table of keys between its marks in a Markdown file."""
+    with open(schema_path, encoding="utf-8") as file:
+        table = key_table(yaml.safe_load(file))
+    with open(readme, encoding="utf-8") as file:
+        text = file.read()
+    text = re.sub(
+        r"(?s)(<summary>Every key</summary>\n\n).*?(\n\n</details>)",
+        lambda marks: marks[1] + table + marks[2],
+        text,
+    )
+    with open(readme, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
 if __name__ == "__main__":
-    with open("schemas/config.schema.yaml", encoding="utf-8") as file:
-        print(key_table(yaml.safe_load(file)))
+    write_key_table("README.md", "schemas/config.schema.yaml")
