@@ -58,6 +58,7 @@ class Result(NamedTuple):
 
 
 def _empty_result(n_targets: int, n_knots: int, capacity: int) -> Result:
+    """Padded but for the supports and coefficients: untouched, their pages cost nothing."""
     by_knot = (n_targets, n_knots)
     return Result(
         status=np.zeros(n_targets, np.int8),
@@ -65,8 +66,8 @@ def _empty_result(n_targets: int, n_knots: int, capacity: int) -> Result:
         alpha=np.full(by_knot, np.nan),
         active_size=np.zeros(by_knot, np.int32),
         support_size=np.zeros(by_knot, np.int32),
-        support=np.full((*by_knot, capacity), -1, np.int32),
-        coef=np.zeros((*by_knot, capacity)),
+        support=np.empty((*by_knot, capacity), np.int32),
+        coef=np.empty((*by_knot, capacity)),
         squared_error=np.full(by_knot, np.nan),
         dual_gap=np.full(by_knot, np.nan),
         residual=np.full(by_knot, np.nan),
@@ -89,6 +90,9 @@ def _store(result, t, knots, n_knots):
                 result.coef[t, q, size] = knots.coef[q, i]
                 size += 1
         result.support_size[t, q] = size
+        for i in range(size, result.coef.shape[2]):
+            result.support[t, q, i] = -1
+            result.coef[t, q, i] = 0.0
 
 
 @njit(**OPTIONS)
@@ -131,15 +135,15 @@ def _solve_chunk_at(second_moment, cross_moment, target_second_moment, own, alph
         result.n_knots[t] = 1
 
 
-def _trim(result: Result) -> Result:
-    """Copy of what was used, so that the roomy buffers can go."""
+def _used(result: Result) -> Result:
+    """Views of the knots and slots that hold something."""
     n_knots, capacity = result.n_knots.max(), max(1, result.support_size.max())
     return Result(
         result.status,
         result.n_knots,
-        *(np.ascontiguousarray(field[:, :n_knots]) for field in result[2:5]),
-        *(np.ascontiguousarray(field[:, :n_knots, :capacity]) for field in result[5:7]),
-        *(np.ascontiguousarray(field[:, :n_knots]) for field in result[7:]),
+        *(field[:, :n_knots] for field in result[2:5]),
+        *(field[:, :n_knots, :capacity] for field in result[5:7]),
+        *(field[:, :n_knots] for field in result[7:]),
     )
 
 
@@ -152,7 +156,7 @@ def _solve_rows(problem, rows, alpha_stop, floor, max_support, last_only):
     n_sources = problem.second_moment.shape[0]
     limit = n_sources if max_support is None else min(max_support, n_sources)
     capacity = min(limit, 64) if max_support is None else limit
-    attempts = [(rows, capacity, 1 if last_only else 3 * capacity + 10, max_support is None)]
+    attempts = [(rows, capacity, 1 if last_only else 2 * capacity + 16, max_support is None)]
     solved = []
     while attempts:
         rows, capacity, n_knots, active_set = attempts.pop()
@@ -181,7 +185,7 @@ def _solve_rows(problem, rows, alpha_stop, floor, max_support, last_only):
             part = result if done.all() else Result(*(field[done] for field in result))
             _repair_knots(problem, rows[done], cross_moment[done], part)
             _refuse_uncertified(problem, rows[done], part)
-            solved.append((_trim(part), rows[done]))
+            solved.append((_used(part), rows[done]))
     return solved
 
 
@@ -243,9 +247,14 @@ def _join(parts, chunks, n_targets: int) -> Result:
     n_knots = max(part.alpha.shape[1] for part in parts)
     capacity = max(part.coef.shape[2] for part in parts)
     joined = _empty_result(n_targets, n_knots, capacity)
+    joined.support.fill(-1)
+    joined.coef.fill(0.0)
     for rows, part in zip(chunks, parts, strict=True):
         for target, source in zip(joined, part, strict=True):
             target[(rows, *(slice(0, length) for length in source.shape[1:]))] = source
+    unused = np.arange(n_knots) >= joined.n_knots[:, None]
+    joined.support[unused] = -1
+    joined.coef[unused] = 0.0
     return joined
 
 

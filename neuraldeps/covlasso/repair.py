@@ -108,12 +108,12 @@ def repair(second_moment, cross_moment, moment, own, alpha, support, coef, goal)
     number of steps that only cycling on rounding can reach.
     """
     support, coef, sign = support.astype(np.int64), coef.copy(), np.sign(coef)
-    best = None
+    best = Point(support, coef, np.nan, np.inf)
     for _ in range(20 + 4 * support.size):
         error, gap, correlation = certify_point(
             second_moment, cross_moment, moment, own, alpha, support, coef
         )
-        if best is None or gap < best.dual_gap:
+        if gap < best.dual_gap:
             used = coef != 0
             best = Point(support[used], coef[used], error, gap)
         if best.dual_gap <= goal:
