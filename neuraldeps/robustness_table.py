@@ -21,6 +21,8 @@ MEASURES = (
     *METRICS,
     "theta_alpha",
     "theta_relative",
+    "n_sources",
+    "unexplained",
     "alpha_max",
     "acc_target",
     "acc_source",
@@ -34,6 +36,8 @@ SHOWN = {
     "acc_against": Column("acc - control", "s"),
     "theta_alpha_text": Column("theta, equal alpha", "s"),
     "theta_relative_text": Column("theta, equal alpha / alpha_max", "s"),
+    "n_sources_text": Column("sources of i", "s"),
+    "unexplained_text": Column("unexplained of i (%)", "s"),
     "alpha_max_text": Column("alpha_max of i", "s"),
     "aupr_text": Column("AUPR (%)", "s"),
     "aupr_against": Column("AUPR - control", "s"),
@@ -47,7 +51,7 @@ SHOWN = {
 FORMATS = {
     **dict.fromkeys((*METRICS, "alpha_max", "power_target", "power_source"), ".2f"),
     **dict.fromkeys(("theta_alpha", "theta_relative"), ".3f"),
-    **dict.fromkeys(("acc_target", "acc_source"), ".1f"),
+    **dict.fromkeys(("n_sources", "unexplained", "acc_target", "acc_source"), ".1f"),
 }
 
 
@@ -210,6 +214,8 @@ def arm_measures(measured: xr.Dataset) -> dict[str, dict[str, float]]:
             "auroc": 100 * areas[1],
             "theta_alpha": float(at["theta"][0]),
             "theta_relative": float(at["theta"][1]),
+            "n_sources": float(at["support_size"][1]),
+            "unexplained": 100 * float(at["squared_error"][1] / at["second_moment_target"]),
             "alpha_max": float(at["alpha_max"]),
             "acc_target": _percent(is_right[a], label == target),
             "acc_source": _percent(is_right[a], label == source),
@@ -371,10 +377,11 @@ def table3_notes(
         "fit split; at the alpha at which the baseline's dependency has at most the pair's support size, and at "
         "the same fraction of the arm's own alpha_max. Shrunken logits make the former zero "
         "trivially: compare alpha_max, E f_i^2 and E f_j^2 (squared logits), and the accuracies on the "
-        "two categories' own images.",
+        "two categories' own images. sources and unexplained of i (its share of E f_i^2): the same "
+        "dependency at that fraction, whichever categories it is on.",
         "AUPR and AUROC: anomaly score -max softmax, out-of-distribution images are the positive "
-        f"class; softmax over {restricted} categories. The AUPR of a random score is the share of "
-        "out-of-distribution images.",
+        f"class; softmax over {restricted} categories. A random score has an AUPR of {_ood_share(first)} %, "
+        "the share of these images.",
         f"Logits: gauge {gauge}.",
     ]
     if seeds > 1:
@@ -386,6 +393,15 @@ def table3_notes(
     if with_paper:
         notes.append("Rows named paper: its Table 3, whose pairs are others.")
     return notes
+
+
+def _ood_share(measured: Sequence[xr.Dataset]) -> str:
+    """Percent of images that are out of distribution, of each network."""
+    shares = []
+    for one in measured:
+        n_inside = int(np.isfinite(one["anomaly_score"].values[0]).sum())
+        shares.append(100 * one.sizes["ood_sample"] / (n_inside + one.sizes["ood_sample"]))
+    return ", ".join(sorted({f"{share:.1f}" for share in shares}))
 
 
 def _pair_note(model: str, pair: Mapping[str, Any]) -> str:

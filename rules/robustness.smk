@@ -1,135 +1,8 @@
 # in:  results/covlasso/{model}--{model}.zarr, results/networks/{model}/, results/images/
 # out: results/robustness/{model}/seed{seed}.zarr, results/tables/table3.{csv,md,tex}
 
-ROBUSTNESS = config["robustness"]
-ROBUST_MODELS = TRAINED if ROBUSTNESS["models"] == "all" else list(ROBUSTNESS["models"])
-ROBUST_SEEDS = [config["seed"] + number for number in range(ROBUSTNESS["seeds"])]
-ROBUST_ROLES = {"fit": FIT, "test": TEST, "ood": ROBUSTNESS["ood_split"]}
-ROBUST_SPLITS = list(dict.fromkeys(ROBUST_ROLES.values()))
-FINETUNED = ["control", "literal", "normalised"]
-ROBUST_ARMS = ["baseline", *FINETUNED]
 
-
-def robustness_problems():
-    """What the schema cannot say about the block."""
-    known = f"one of the trained models: {', '.join(TRAINED)}"
-    if isinstance(ROBUSTNESS["models"], str) and ROBUSTNESS["models"] != "all":
-        yield f"robustness.models is {ROBUSTNESS['models']!r}; it must be all, or a list"
-    for model in ROBUST_MODELS:
-        if model not in TRAINED:
-            yield f"robustness.models names {model!r}; it must be {known}"
-    if isinstance(ROBUSTNESS["pair"], str) and ROBUSTNESS["pair"] != "auto":
-        yield f"robustness.pair is {ROBUSTNESS['pair']!r}; it must be auto, or map models to pairs"
-    if ROBUST_MODELS and ROBUSTNESS["ood_split"] not in SPLITS:
-        yield (
-            f"robustness.ood_split is {ROBUSTNESS['ood_split']!r}; it must be one of "
-            f"dataset.splits: {', '.join(SPLITS)}"
-        )
-    for model in (model for model in ROBUST_MODELS if model in TRAINED):
-        start, epochs = (
-            ROBUSTNESS["start_epochs"],
-            config["models"][model]["train"]["epochs"],
-        )
-        if start is not None and start > epochs:
-            yield (
-                f"robustness.start_epochs is {start}; it must be at most "
-                f"models.{model}.train.epochs, {epochs}"
-            )
-
-
-for problem in robustness_problems():
-    raise WorkflowError(f"{CONFIG_NAME}: {problem}")
-
-
-wildcard_constraints:
-    arm=one_of([*ROBUST_ARMS, "start"]),
-    seed=r"\d+",
-
-
-def wanted_pair(model):
-    """The pair that the configuration names for a network, if any."""
-    pair = ROBUSTNESS["pair"]
-    return None if pair == "auto" else pair.get(model)
-
-
-def arm_stem(wildcards):
-    """Where everything of one network and seed lies."""
-    return f"results/robustness/{wildcards.model}/seed{wildcards.seed}"
-
-
-def baseline_checkpoint(wildcards):
-    """The baseline's weights: those of the main job for the run's own seed."""
-    if int(wildcards.seed) == config["seed"]:
-        return f"results/networks/{wildcards.model}/model.safetensors"
-    return f"{arm_stem(wildcards)}/baseline/model.safetensors"
-
-
-def arm_inputs(wildcards):
-    """What an arm starts from, and the pair where it carries the penalty."""
-    if wildcards.arm not in FINETUNED:
-        return {}
-    early = ROBUSTNESS["start_epochs"] is not None
-    start = f"{arm_stem(wildcards)}/start/model.safetensors"
-    inputs = {"start": start if early else baseline_checkpoint(wildcards)}
-    if wildcards.arm != "control":
-        inputs["pair"] = f"results/robustness/{wildcards.model}/pair.json"
-    return inputs
-
-
-def arm_options(wildcards):
-    """The network's own training, or the fine-tuning on the same machine in the same way."""
-    own = model_spec(wildcards)["train"]
-    if wildcards.arm not in FINETUNED:
-        return training_options(wildcards)
-    kept = [
-        "smoothing",
-        "clip_grad",
-        "clip_mode",
-        "channels_last",
-        "workers",
-        "precision",
-    ]
-    kept += ["accelerator", "devices", "num_nodes", "strategy"]
-    options = {key: own[key] for key in kept} | ROBUSTNESS["finetune"]
-    return {
-        key: value
-        for key, value in options.items()
-        if "samples_per_category" not in key
-    }
-
-
-def arm_samples(key):
-    """Images per category of an arm's epochs, or of its validation."""
-
-    def samples(wildcards):
-        own = model_spec(wildcards)["train"]
-        return (ROBUSTNESS["finetune"] if wildcards.arm in FINETUNED else own)[key]
-
-    return samples
-
-
-def arm_penalty(wildcards):
-    """Weight and form of an arm's penalty, if it has one."""
-    if wildcards.arm not in ("literal", "normalised"):
-        return None
-    return {"weight": ROBUSTNESS["weight"], "form": wildcards.arm}
-
-
-def arm_logits(role):
-    """Every arm's logits of one set of images; the main job's where it has them."""
-
-    def stores(wildcards):
-        split = ROBUST_ROLES[role]
-        own = f"results/logits/{wildcards.model}/{split}.zarr"
-        paths = [f"{arm_stem(wildcards)}/{arm}/{split}.zarr" for arm in ROBUST_ARMS]
-        return [own, *paths[1:]] if int(wildcards.seed) == config["seed"] else paths
-
-    return stores
-
-
-def arm_mem_mb(wildcards, attempt):
-    """Four second moments and a solver's work on one of them."""
-    return int(attempt * (2500 + 6 * 8 * N_CATEGORIES**2 / 2**20))
+include: "robustness_common.smk"
 
 
 rule choose_pair:
@@ -175,7 +48,7 @@ rule train_arm:
     benchmark:
         "logs/benchmarks/train_arm/{model}/{seed}/{arm}.tsv"
     wildcard_constraints:
-        model=one_of(ROBUST_MODELS),
+        model=one_of(TRAINED),
     conda:
         "../envs/cpu.yaml"
     threads: 1
