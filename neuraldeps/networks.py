@@ -157,7 +157,7 @@ def load_checkpoint(network: nn.Module, path: str, name: str) -> None:
 
     Weights under other names are taken by timm's own filter of the architecture, else by position:
     where the tensors, in their order, have the shapes and kinds (weight, bias, running mean, ...) of
-    the network's own.
+    the network's own. Safetensors keeps no order, so that its names must be known.
 
     Parameters
     ----------
@@ -214,7 +214,8 @@ def _rename(weights: dict[str, Tensor], network: nn.Module, key: str) -> dict[st
             if adapted.keys() == own.keys():
                 logger.info("%s: names are another project's; timm's filter knows them", key)
                 return adapted
-    if weights.keys() == own.keys() or _kinds(weights) != _kinds(own):
+    is_ordered = not key.endswith(".safetensors")
+    if weights.keys() == own.keys() or not is_ordered or _kinds(weights) != _kinds(own):
         return weights
     logger.warning(
         "%s: has other names than the network; its %d tensors are taken by position, where shapes and "

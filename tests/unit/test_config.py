@@ -53,6 +53,8 @@ WRONG = [
     ("tables.table1.cases", "best", r"tables\.table1\.cases is 'best'; it must be auto"),
     ("figures.chord.model", "vit", r"figures\.chord\.model is 'vit'; it must be one of models"),
     ("tables.table1.support_size", [4, 3], r"support_size is \[4, 3\]; it must rise"),
+    ("dataset.splits.fit.csv", "a.csv", r"splits\.fit\.csv is for photos but .* is glyphs; remove"),
+    ("dataset.name", "images", r"train draws glyphs but dataset.name is images; give .*pretrained"),
     ("figures.chord.n_base", 999, r"n_base \+ n_targets is 1009; it must be at most"),
 ]
 
@@ -63,6 +65,23 @@ def test_names_key_value_and_mend_on_one_line(path, value, message):
         check_config(changed(path, value), SCHEMA, "config.yaml")
     assert str(caught.value).startswith("config.yaml: ")
     assert "\n" not in str(caught.value)
+
+
+PHOTOS = [
+    ({}, r"splits\.fit has no images; add data_dir"),
+    ({"csv": "a.csv", "split": "train"}, r"splits\.fit has csv and one of dataset, split"),
+    ({"data_dir": "a", "samples": 3, "samples_per_category": 1}, r"samples_per_category; give one"),
+    ({"datadir": "a"}, r"unknown key dataset\.splits\.fit\.datadir; did you mean data_dir"),
+    ({"data_dir": "a", "n_views": 0}, r"n_views is 0; it must be at least 1"),
+]
+
+
+@pytest.mark.parametrize(("split", "message"), PHOTOS)
+def test_photos_come_from_one_source(split, message):
+    config = yaml.safe_load((ROOT / "config/photos.yaml").read_text())
+    config["dataset"]["splits"]["fit"] = split
+    with pytest.raises(InputError, match=message):
+        check_config(config, SCHEMA, "config.yaml")
 
 
 @pytest.mark.parametrize("name", ["a--b", "a/b", "-a", "a b", ""])

@@ -1,4 +1,6 @@
+import logging
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -87,6 +89,55 @@ def test_a_saved_checkpoint_has_the_same_bytes(network, tmp_path):
         save_checkpoint(network, tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_weights_under_other_names_are_taken_by_position(network, tmp_path, caplog):
+    path = str(tmp_path / "model.pth")
+    renamed = {
+        f"_{i:04d}.{name.rsplit('.', 1)[-1]}": value
+        for i, (name, value) in enumerate(network.state_dict().items())
+    }
+    torch.save(renamed, path)
+    other = build_network("net", SPEC, 7, data_config(32), seed=1)
+    with caplog.at_level(logging.WARNING):
+        load_checkpoint(other, path, "net")
+    assert weights_digest(other) == weights_digest(network)
+    assert "taken by position" in caplog.text
+    save_file(renamed, path := str(tmp_path / "model.safetensors"))
+    refused(r"lacks \d+ tensors", load_checkpoint, network, path, "net")
+
+
+def test_weights_of_another_kind_or_order_are_not_taken_by_position(network, tmp_path):
+    path = str(tmp_path / "model.pth")
+    weights = [(f"_{name}", value) for name, value in network.state_dict().items()]
+    at = next(i for i, (name, _) in enumerate(weights) if name.endswith("running_mean"))
+    weights[at], weights[at + 1] = weights[at + 1], weights[at]
+    torch.save(dict(weights), path)
+    refused(r"lacks \d+ tensors", load_checkpoint, network, path, "net")
+
+
+def test_timms_filter_knows_the_names_of_other_projects(tmp_path):
+    """ConvNeXt under its authors' names."""
+    spec = {"architecture": "test_convnext"}
+    network = build_network("net", spec, 7, seed=0)
+    theirs = {}
+    for name, value in network.state_dict().items():
+        for pattern, other in (
+            (r"^stem", "downsample_layers.0"),
+            (r"stages\.(\d+)\.downsample", r"downsample_layers.\1"),
+            (r"stages\.(\d+)\.blocks", r"stages.\1"),
+            ("conv_dw", "dwconv"),
+            (r"mlp\.fc", "pwconv"),
+            (r"head\.norm", "norm"),
+            (r"head\.fc", "head"),
+        ):
+            name = re.sub(pattern, other, name)
+        theirs[name] = value
+    assert theirs.keys() != network.state_dict().keys()
+    torch.save({"model": theirs}, path := str(tmp_path / "model.pth"))
+    other = build_network("net", spec, 7, seed=1)
+    load_checkpoint(other, path, "net")
+    assert weights_digest(other) == weights_digest(network)
 
 
 def refused(message, call, *args):
