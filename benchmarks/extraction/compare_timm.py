@@ -1,0 +1,175 @@
+r"""Images per second of extraction, writing included, against timm's own inference loop.
+
+Same network, images, batch size, workers and device, in alternating rounds of one process. On a CPU the
+unit is CPU time, of this process and its workers, on one thread; on a GPU it is wall time, and a third
+loop runs the network alone on a batch that already lies on the device.
+
+    python benchmarks/extraction/compare_timm.py --model resnet18 --n-images 512 --rounds 5
+    python benchmarks/extraction/compare_timm.py --device cuda --model resnet50 swin_tiny_patch4_window7_224 \
+        vit_small_patch16_224 --batch-size 128 256 512 1024 --workers 12 --n-images 50000 --rounds 3 [--amp]
+
+Columns: `ratio` is the rate of extract_logits to that of the loop, median over the rounds, `low` and
+`high` its range. `--folder /dev/shm` keeps the synthetic JPEG images in memory.
+"""
+
+import argparse
+import csv
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import timm
+import torch
+from PIL import Image
+from timm.data import create_dataset, create_loader, resolve_model_data_config
+
+from neuraldeps.extraction import ExtractionOptions, extract_logits, lay_out_logits
+from neuraldeps.images import open_images
+from neuraldeps.photos import index_images
+from neuraldeps.stores import write_store
+
+COLUMNS = ["model", "batch_size", "amp", "device", "loop", "images_per_s", "ratio", "low", "high"]
+
+
+def write_photos(folder: Path, n_images: int) -> None:
+    """Write synthetic JPEG images of about ImageNet's size: noise of several scales."""
+    rng = np.random.default_rng(0)
+    folder.mkdir(parents=True)
+    for number in range(n_images):
+        pixels = np.zeros((375, 500, 3), np.float32)
+        for scale in 4, 16, 64:
+            noise = Image.fromarray(rng.integers(0, 256, (scale, scale, 3), np.uint8))
+            pixels += np.asarray(noise.resize((500, 375), Image.Resampling.BICUBIC)) / 3
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number:06d}.jpg", quality=90)
+
+
+def cpu_seconds() -> float:
+    """CPU time of this process and of those that it has ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def timed(loop: Callable[[], None], device: str) -> float:
+    """Seconds that a loop takes: of the CPU, or of the wall where a GPU works."""
+    if device == "cpu":
+        began = cpu_seconds()
+        loop()
+        return cpu_seconds() - began
+    torch.cuda.synchronize()
+    began = time.perf_counter()
+    loop()
+    torch.cuda.synchronize()
+    return time.perf_counter() - began
+
+
+def make_loops(
+    model: str, photos: str, options: ExtractionOptions, workers: int, scratch: Path
+) -> dict[str, Callable[[], None]]:
+    """Build the loops over all photos: ours, timm's, and on a GPU the network alone."""
+    network = timm.create_model(model).eval()
+    data_config = resolve_model_data_config(network)
+    index = index_images(
+        "all", {"data_dir": photos, "labels": False}, categories=None, n_categories=1000, seed=0
+    )
+    write_store(index, scratch / "index.zarr")
+    rounds = iter(range(10**6))
+    device = torch.device(options.device)
+    network = network.to(device).to(memory_format=torch.channels_last)
+
+    def ours() -> None:
+        images = open_images(str(scratch / "index.zarr"), data_config, workers)
+        path = str(scratch / f"{next(rounds)}.zarr")
+        store = lay_out_logits(path, images.coords, made_by="benchmark", config={}, sources={})
+        extract_logits(network, images, store, options)
+        store.finish()
+
+    autocast = torch.autocast(device.type, getattr(torch, options.amp_dtype), enabled=options.amp)
+
+    def theirs() -> None:
+        loader = create_loader(
+            create_dataset("", photos),
+            batch_size=options.batch_size,
+            num_workers=workers,
+            device=device,
+            pin_memory=device.type == "cuda",
+            persistent_workers=False,
+            **data_config,
+        )
+        outputs = []
+        with torch.inference_mode():
+            for batch, _ in loader:
+                with autocast:
+                    output = network(batch.contiguous(memory_format=torch.channels_last))
+                outputs.append(output.float().cpu())
+        torch.cat(outputs)
+
+    def forward_only() -> None:
+        shape = (options.batch_size, *data_config["input_size"])
+        batch = torch.randn(shape, device=device).contiguous(memory_format=torch.channels_last)
+        with torch.inference_mode(), autocast:
+            for _ in range(-(-index.sizes["sample"] // options.batch_size)):
+                network(batch)
+
+    loops: dict[str, Callable[[], None]] = {"extract_logits": ours, "timm": theirs}
+    return loops if options.device == "cpu" else loops | {"forward_only": forward_only}
+
+
+def compare(
+    model: str, photos: str, options: ExtractionOptions, workers: int, rounds: int, n_images: int
+) -> list[list[object]]:
+    """Rows of the table for one network and batch size; ratios are ours to theirs, per round."""
+    with tempfile.TemporaryDirectory(dir=Path(photos).parent) as scratch:
+        loops = make_loops(model, photos, options, workers, Path(scratch))
+        for loop in loops.values():
+            loop()
+        seconds: dict[str, list[float]] = {name: [] for name in loops}
+        for number in range(rounds):
+            for name in list(loops) if number % 2 else reversed(list(loops)):
+                seconds[name].append(timed(loops[name], options.device))
+    rows = []
+    for name, took in seconds.items():
+        ratios = sorted(t / own for t, own in zip(took, seconds["extract_logits"], strict=True))
+        rate = n_images / statistics.median(took)
+        shown = [statistics.median(ratios), ratios[0], ratios[-1]]
+        own = [model, options.batch_size, options.amp, options.device, name]
+        rows.append([*own, f"{rate:.1f}", *(f"{ratio:.3f}" for ratio in shown)])
+    return rows
+
+
+def main() -> None:
+    """Write one row per network, batch size and loop to stdout as CSV."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", nargs="+", default=["resnet18"])
+    parser.add_argument("--batch-size", nargs="+", type=int, default=[64])
+    parser.add_argument("--amp", action="store_true")
+    parser.add_argument("--amp-dtype", default="bfloat16")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--n-images", type=int, default=256)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--folder", help="where the synthetic images are written for the run")
+    args = parser.parse_args()
+    torch.set_num_threads(1 if args.device == "cpu" else torch.get_num_threads())
+    table = csv.writer(sys.stdout, lineterminator="\n")
+    table.writerow(COLUMNS)
+    with tempfile.TemporaryDirectory(dir=args.folder) as folder:
+        write_photos(Path(folder) / "photos", args.n_images)
+        for model in args.model:
+            for size in args.batch_size:
+                options = ExtractionOptions(
+                    size, args.device, amp=args.amp, amp_dtype=args.amp_dtype
+                )
+                photos = f"{folder}/photos"
+                table.writerows(
+                    compare(model, photos, options, args.workers, args.rounds, args.n_images)
+                )
+                sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
