@@ -146,6 +146,8 @@ def prepare_extraction(
     """
     described = json.loads(Path(card).read_text())
     coords, images_fingerprint = read_coords(images)
+    if known := described.get("categories"):  # a base network knows some of the images' categories
+        coords = coords.isel(category=known)
     if coords.sizes["category"] != described["n_categories"]:
         raise InputError(
             f"{images}: has {coords.sizes['category']} categories, {card} "

@@ -39,7 +39,7 @@ def main(
     described = json.loads(Path(card).read_text())
     network = build_network(model, spec, described["n_categories"], described, seed=seed)
     data = PosedGlyphs(
-        bitmap_tensor(open_store(bitmaps)["bitmap"].values),
+        bitmap_tensor(open_store(bitmaps)["bitmap"].values[described.get("categories", ...)]),
         samples_per_category,
         valid_samples_per_category,
         described["input_size"][-1],
