@@ -19,6 +19,7 @@ include: "rules/moments.smk"
 include: "rules/covlasso.smk"
 include: "rules/evaluation.smk"
 include: "rules/robustness.smk"
+include: "rules/generalizability.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
 

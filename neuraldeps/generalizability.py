@@ -5,6 +5,7 @@ A network `f` was trained on the base categories only. The logits of `n_new` fur
 training images are stored once, and learning `W` (n_new x n_base) is a convex problem.
 """
 
+import csv
 import logging
 import time
 from collections.abc import Iterator
@@ -83,7 +84,7 @@ class Learned(NamedTuple):
     held_out_accuracy : ndarray of float64, shape (strength,)
         On held-out training images; NaN where nothing had to be chosen.
     seconds : float
-        Wall-clock time; for log files only.
+        CPU time; for log files only.
     """
 
     solution: Solution
@@ -104,6 +105,14 @@ def split_categories(n_categories: int, n_new: int, seed: int) -> Split:
     """
     order = np.random.default_rng(seed).permutation(n_categories)
     return Split(np.sort(order[n_new:]), np.sort(order[:n_new]))
+
+
+def read_split(path: str) -> Split:
+    """Read what `split_categories` drew, from the table with the columns `category` and `role`."""
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = [(int(row["category"]), row["role"]) for row in csv.DictReader(file)]
+    base, new = ([category for category, is_a in rows if is_a == role] for role in ("base", "new"))
+    return Split(np.array(base, np.int64), np.array(new, np.int64))
 
 
 def position_among(categories: np.ndarray, label: np.ndarray) -> np.ndarray:
@@ -425,7 +434,7 @@ def learn_variant(
     -------
     Learned
     """
-    began = time.perf_counter()
+    began = time.process_time()
     of_loss = np.ones(len(logits.label), bool) if variant.images == "all" else logits.label >= 0
     strengths = sorted(variant.strengths, reverse=True)
     accuracy = dict.fromkeys(strengths, np.nan)
@@ -443,7 +452,7 @@ def learn_variant(
     passes = sum(solution.passes for solution in solutions.values())
     start = solutions[chosen].weights if solutions else None
     solution = learn(logits.take(of_loss), n_new, variant.penalty, chosen, start=start)
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     logger.info(
         "%s: strength %g, gap %.1e, %d passes, %.1f s",
         variant,
@@ -460,10 +469,15 @@ def learn_variant(
     )
 
 
-def group_accuracy(
-    base_logits: np.ndarray, new_logits: np.ndarray, label: np.ndarray, split: Split
+def classified_rightly(
+    base_logits: np.ndarray,
+    new_logits: np.ndarray,
+    label: np.ndarray,
+    split: Split,
+    *,
+    binary: bool = False,
 ) -> np.ndarray:
-    """Accuracy on all images, on those of base and on those of new categories.
+    """Which images a classifier gets right: with the full arg-max, and with the restricted one.
 
     Parameters
     ----------
@@ -472,43 +486,47 @@ def group_accuracy(
     label : ndarray of int64, shape (image,)
         Among all categories.
     split : Split
+    binary : bool
+        Whether the task is to tell new categories from the others: right is whether a new
+        logit wins where it should, and nothing is restricted.
+
+    Returns
+    -------
+    ndarray of bool, shape (image, 2)
+        In the order of `ARGMAX`: over all categories, and over the image's own group, base or new
+        (Table 4). A base category wins a tie, then the earlier one.
+    """
+    is_new = position_among(split.new, label) >= 0
+    new_wins = new_logits.max(axis=1) > base_logits.max(axis=1)
+    if binary:
+        right = new_wins == is_new
+        return np.stack([right, right], axis=1)
+    winner_in_base = split.base[base_logits.argmax(axis=1)]
+    winner_in_new = split.new[new_logits.argmax(axis=1)]
+    full = np.where(new_wins, winner_in_new, winner_in_base) == label
+    restricted = np.where(is_new, winner_in_new, winner_in_base) == label
+    return np.stack([full, restricted], axis=1)
+
+
+def group_accuracy(right: np.ndarray, is_new: np.ndarray) -> np.ndarray:
+    """Shares of images classified rightly, per group of `GROUPS` and arg-max of `ARGMAX`.
+
+    Parameters
+    ----------
+    right : ndarray of bool, shape (image, 2)
+        See `classified_rightly`.
+    is_new : ndarray of bool, shape (image,)
 
     Returns
     -------
     ndarray of float64, shape (3, 2)
-        Fractions per group of `GROUPS`, with the arg-max over all categories, and with it
-        restricted to the group (Table 4; NaN for all images, where it is the same). A base
-        category wins a tie, then the earlier one.
+        NaN for a group without images.
     """
-    own = np.concatenate([split.base, split.new])
-    right = own[np.concatenate([base_logits, new_logits], axis=1).argmax(axis=1)] == label
-    in_base = split.base[base_logits.argmax(axis=1)] == label
-    in_new = split.new[new_logits.argmax(axis=1)] == label
-    is_new = position_among(split.new, label) >= 0
-    return np.array(
-        [
-            [_share(right), np.nan],
-            [_share(right[~is_new]), _share(in_base[~is_new])],
-            [_share(right[is_new]), _share(in_new[is_new])],
-        ]
-    )
+    return np.stack([_share(right), _share(right[~is_new]), _share(right[is_new])])
 
 
-def binary_accuracy(
-    base_logits: np.ndarray, new_logits: np.ndarray, label: np.ndarray, split: Split
-) -> np.ndarray:
-    """Accuracy of telling the new categories' images from the others: a new logit wins, or none.
-
-    Arguments and result as in `group_accuracy`; nothing is restricted.
-    """
-    is_new = position_among(split.new, label) >= 0
-    right = (new_logits.max(axis=1) > base_logits.max(axis=1)) == is_new
-    groups = [_share(right), _share(right[~is_new]), _share(right[is_new])]
-    return np.array([[share, np.nan] for share in groups])
-
-
-def _share(right: np.ndarray) -> float:
-    return float(right.mean()) if right.size else np.nan
+def _share(right: np.ndarray) -> np.ndarray:
+    return right.mean(axis=0) if len(right) else np.full(right.shape[1], np.nan)
 
 
 def _blocks(values: np.ndarray) -> Iterator[np.ndarray]:

@@ -162,6 +162,9 @@ def final_outputs():
     outputs += ["results/tables/networks.csv"]
     if ROBUST_MODELS:
         outputs += ["results/tables/table3.csv"]
+    if GENERAL_MODELS:
+        outputs += expand("results/tables/table{number}.csv", number=[2, 4])
+        outputs += ["logs/tables/table2_times.csv"]
     if TRAINED:
         figures += ["training_curves"]
     if config["dataset"]["name"] == "glyphs":

@@ -9,7 +9,7 @@ from neuraldeps.generalizability import (
     Split,
     TrainingLogits,
     Variant,
-    binary_accuracy,
+    classified_rightly,
     group_accuracy,
     learn,
     learn_variant,
@@ -151,7 +151,7 @@ def test_an_unreachable_optimum_is_said(monkeypatch):
     monkeypatch.setattr("neuraldeps.generalizability.MAX_STEPS", 3)
     logits, label, split, _ = drawn()
     data = TrainingLogits.from_logits(logits, label, split)
-    with pytest.raises(InputError, match="strength 1e-05 leaves a gap of .* larger strength"):
+    with pytest.raises(InputError, match=r"strength 1e-05 leaves a gap of .* larger strength"):
         learn(data, N_NEW, "l2", 1e-5)
 
 
@@ -207,25 +207,31 @@ def test_accuracies_are_numpys():
     logits, label, split, planted = drawn()
     base, new = logits.astype(float), logits @ planted.T + 0.1 * rng.standard_normal((600, N_NEW))
     is_new, full, restricted = brute_force(base, new, label, split)
+    right = classified_rightly(base, new, label, split)
+    np.testing.assert_array_equal(right, np.stack([full, restricted], axis=1))
+    assert not np.array_equal(full, restricted)
     expected = [
-        [full.mean(), np.nan],
-        [full[~is_new].mean(), restricted[~is_new].mean()],
-        [full[is_new].mean(), restricted[is_new].mean()],
+        [mask.mean() for mask in (full[of], restricted[of])]
+        for of in (is_new | ~is_new, ~is_new, is_new)
     ]
-    np.testing.assert_array_equal(group_accuracy(base, new, label, split), expected)
+    np.testing.assert_array_equal(group_accuracy(right, is_new), expected)
     data = TrainingLogits.from_logits(logits, label, split)
-    assert data.accuracy(planted) == group_accuracy(base, base @ planted.T, label, split)[0, 0]
+    right = classified_rightly(base, base @ planted.T, label, split)
+    assert data.accuracy(planted) == right[:, 0].mean()
 
 
 def test_binary_accuracy_is_by_hand():
     split = Split(np.array([0, 2]), np.array([1]))
     base = np.array([[3.0, 0.0], [0.0, 2.0], [1.0, 0.0], [0.0, 1.0]])
     new = np.array([[1.0], [3.0], [2.0], [1.0]])
-    label = np.array(
-        [2, 0, 1, 1]
-    )  # not won: right; won: wrong; won: right; tie goes to base: wrong
-    found = binary_accuracy(base, new, label, split)[:, 0]
-    np.testing.assert_array_equal(found, [0.5, 0.5, 0.5])
+    label = np.array([2, 0, 1, 1])
+    # not won: right, whichever base category wins; won: wrong; won: right; a tie is base's: wrong
+    right = classified_rightly(base, new, label, split, binary=True)
+    np.testing.assert_array_equal(right[:, 0], [True, False, True, False])
     data = TrainingLogits.from_logits(base.astype(np.float32), label, split, binary=True)
-    won = data.accuracy(np.array([[0.0, 0.0]]))
-    assert won == 0.5  # nothing positive: both negatives are right
+    assert data.accuracy(np.array([[0.0, 0.0]])) == 0.5  # nothing is positive: both others right
+
+
+def test_a_group_without_images_has_no_accuracy():
+    found = group_accuracy(np.ones((2, 2), bool), np.zeros(2, bool))
+    np.testing.assert_array_equal(found, [[1, 1], [1, 1], [np.nan, np.nan]])

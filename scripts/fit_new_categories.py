@@ -1,0 +1,153 @@
+"""Learn new categories as linear combinations of a base network's stored logits."""
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+from threadpoolctl import threadpool_limits
+
+from neuraldeps.generalizability import (
+    Learned,
+    Split,
+    TrainingLogits,
+    Variant,
+    learn_variant,
+    rank_within_label,
+    read_split,
+)
+from neuraldeps.logs import job_log, progress
+from neuraldeps.stores import fingerprint, open_store, provenance, strings, write_store
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(
+    logits: str,
+    categories: str,
+    weights: str,
+    times: str,
+    *,
+    variants: Mapping[str, Mapping[str, Any]],
+    samples_per_category: int | None,
+    held_out: int,
+    binary: bool,
+    model: str,
+    seed: int,
+) -> None:
+    stored, split = open_store(logits), read_split(categories)
+    # of the one category, positive and negative images are what the paper learns from
+    images = {"images": "all"} if binary else {}
+    wanted = {name: Variant(**{**how, **images}) for name, how in variants.items()}
+    values, label = stored["logits"].values, stored["label"].values.astype(np.int64)
+    if "part" in stored:
+        is_train = stored["part"].values == "train"
+        values, label = values[is_train], label[is_train]
+    rank = rank_within_label(label)
+    if samples_per_category is not None and not binary:
+        values, label, rank = (one[rank < samples_per_category] for one in (values, label, rank))
+    # of a balanced set, base categories have an image or two each: every k-th image of each side
+    sides = rank_within_label(np.isin(label, split.new).astype(int)) if binary else rank
+    with threadpool_limits(1, "blas"):
+        data = TrainingLogits.from_logits(values, label, split, binary=binary)
+        del values
+        learned = {
+            name: learn_variant(data, len(split.new), variant, sides % held_out == held_out - 1)
+            for name, variant in progress(wanted.items(), "learn W", len(wanted), "variant")
+        }
+    config = {
+        "model": model,
+        "variants": {name: dict(how) for name, how in variants.items()},
+        "samples_per_category": samples_per_category,
+        "held_out": held_out,
+        "binary": binary,
+    }
+    attrs = provenance(
+        "fit_new_categories",
+        "New categories' logits as linear combinations of base categories' logits",
+        config=config,
+        sources={"logits": fingerprint(logits)},
+        seed=seed,
+        packages=("scipy",),
+    )
+    attrs["n_images"] = len(label)
+    attrs["n_images_of_new"] = int((data.label >= 0).sum())
+    attrs["rank"] = data.features.shape[1]
+    write_store(_dataset(learned, wanted, split, stored, attrs), weights)
+    Path(times).parent.mkdir(parents=True, exist_ok=True)
+    with open(times, "w", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(["variant", "passes", "seconds"])
+        rows.writerows(
+            (name, one.solution.passes, round(one.seconds, 3)) for name, one in learned.items()
+        )
+
+
+def _dataset(
+    learned: Mapping[str, Learned],
+    variants: Mapping[str, Variant],
+    split: Split,
+    stored: xr.Dataset,
+    attrs: Mapping[str, Any],
+) -> xr.Dataset:
+    grid = max(len(variant.strengths) for variant in variants.values())
+
+    def padded(values) -> np.ndarray:
+        return np.pad(np.asarray(values, float), (0, grid - len(values)), constant_values=np.nan)
+
+    solutions = [one.solution for one in learned.values()]
+    variables = {
+        "weights": (
+            ("variant", "new_category", "base_category"),
+            np.stack([one.weights for one in solutions]),
+            {"long_name": "coefficient of a base category's logit", "units": "1"},
+        ),
+        "gap": (
+            "variant",
+            np.array([one.gap for one in solutions]),
+            {"long_name": "certified bound on (loss - least loss) / loss", "units": "1"},
+        ),
+        "passes": ("variant", np.array([one.passes for one in solutions])),
+        "strength": (
+            "variant",
+            np.array([one.strength for one in learned.values()]),
+            {"long_name": "chosen strength of the penalty", "units": "nat"},
+        ),
+        "candidate_strength": (
+            ("variant", "candidate"),
+            np.stack([padded(variant.strengths) for variant in variants.values()]),
+            {"units": "nat"},
+        ),
+        "held_out_accuracy": (
+            ("variant", "candidate"),
+            np.stack([padded(one.held_out_accuracy) for one in learned.values()]),
+            {"long_name": "accuracy on held-out training images; NaN: nothing to choose"},
+        ),
+    }
+    coords = {
+        "variant": ("variant", strings(list(learned))),
+        "images": ("variant", strings([one.images for one in variants.values()])),
+        "penalty": ("variant", strings([one.penalty for one in variants.values()])),
+        "new_category": ("new_category", split.new.astype(np.int32)),
+        "base_category": ("base_category", split.base.astype(np.int32)),
+    }
+    return xr.Dataset(variables, coords, dict(attrs))
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):
+        main(
+            snakemake.input.logits,
+            snakemake.input.categories,
+            snakemake.output.weights,
+            snakemake.output.times,
+            variants=snakemake.params.variants,
+            samples_per_category=snakemake.params.samples_per_category,
+            held_out=snakemake.params.held_out,
+            binary=snakemake.params.binary,
+            model=snakemake.wildcards.model,
+            seed=int(snakemake.wildcards.seed),
+        )

@@ -1,0 +1,53 @@
+"""Train a network on the base categories alone; no image of a new category is ever drawn."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neuraldeps.generalizability import read_split
+from neuraldeps.logs import job_log
+from neuraldeps.networks import build_network, describe_network
+from scripts import train_backbone
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(
+    bitmaps: str,
+    categories: str,
+    whole_card: str,
+    card: str,
+    checkpoint: str,
+    curve: str,
+    *,
+    model: str,
+    spec: Mapping[str, Any],
+    **training: Any,
+) -> None:
+    base = read_split(categories).base.tolist()
+    network = build_network(model, spec, len(base), json.loads(Path(whole_card).read_text()))
+    described = describe_network(model, spec, network, len(base)) | {"categories": base}
+    Path(card).parent.mkdir(parents=True, exist_ok=True)
+    Path(card).write_text(json.dumps(described) + "\n")
+    train_backbone.main(bitmaps, card, checkpoint, curve, model=model, spec=spec, **training)
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):
+        main(
+            snakemake.input.bitmaps,
+            snakemake.input.categories,
+            snakemake.input.card,
+            snakemake.output.card,
+            snakemake.output.checkpoint,
+            snakemake.output.curve,
+            model=snakemake.wildcards.model,
+            spec=snakemake.params.spec,
+            options=snakemake.params.options,
+            samples_per_category=snakemake.params.samples_per_category,
+            valid_samples_per_category=snakemake.params.valid_samples_per_category,
+            seed=int(snakemake.wildcards.seed),
+            threads=snakemake.threads,
+        )
