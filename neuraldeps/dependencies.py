@@ -91,7 +91,7 @@ def solve_dataset(
     kinds = [kind for kind, values in penalties.items() for _ in values]
     values = np.array([*alpha, *relative_alpha], float)
     at_penalties = [
-        solve_covlasso(gram, alpha=_penalty_of(path, kind, value), **given)
+        solve_covlasso(gram, alpha=_penalty_of(path, kind, value), validate=False, **given)
         for kind, value in zip(kinds, values, strict=True)
     ]
     variables = _at_knots(path, max_support) | _at_sizes(path, max_support)
