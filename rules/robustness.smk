@@ -126,7 +126,7 @@ rule measure_robustness:
         runtime=120,
     params:
         arms=ROBUST_ARMS,
-        dataset=config["dataset"]["name"],
+        dataset=DATASET,
         gauge=config["moments"]["gauge"],
         ood_categories=ROBUSTNESS["ood_categories"],
         alpha=config["covlasso"]["alpha"],
