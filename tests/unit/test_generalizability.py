@@ -1,7 +1,12 @@
 """New categories learned from logits: planted ones are found, optima are certified, arg-max is NumPy's."""
 
+import json
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
+import xarray as xr
 from scipy.optimize import check_grad
 
 from neuraldeps.errors import InputError
@@ -15,8 +20,21 @@ from neuraldeps.generalizability import (
     learn_variant,
     position_among,
     rank_within_label,
+    read_split,
     split_categories,
 )
+from neuraldeps.generalizability_table import table2, table4
+from neuraldeps.glyphs import data_config
+from neuraldeps.stores import open_store, provenance, strings, write_store
+from scripts import (
+    evaluate_new_categories,
+    fit_new_categories,
+    render_bitmaps,
+    tabulate_generalizability,
+    train_backbone,
+    train_base,
+)
+from scripts import split_categories as draw_split
 
 N_BASE, N_NEW = 12, 3
 
@@ -235,3 +253,292 @@ def test_binary_accuracy_is_by_hand():
 def test_a_group_without_images_has_no_accuracy():
     found = group_accuracy(np.ones((2, 2), bool), np.zeros(2, bool))
     np.testing.assert_array_equal(found, [[1, 1], [1, 1], [np.nan, np.nan]])
+
+
+def written_logits(path, logits, label, **more):
+    coords = {
+        "label": ("sample", label.astype(np.int32)),
+        "category": np.arange(logits.shape[1], dtype=np.int32),
+        **more,
+    }
+    store = xr.Dataset(
+        {"logits": (("sample", "category"), logits.astype(np.float32))},
+        coords,
+        provenance("extract_logits", path.name),
+    )
+    write_store(store, path)
+    return str(path)
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """A base network's and a baseline's logits, and the table of categories."""
+    logits, label, split, _ = drawn()
+    rng = np.random.default_rng(9)
+    whole = 3 * np.eye(N_BASE + N_NEW)[label] + rng.standard_normal((len(label), N_BASE + N_NEW))
+    index = tmp_path / "index.zarr"
+    paths = {
+        "logits": written_logits(tmp_path / "logits.zarr", logits, label),
+        "baseline": written_logits(index, whole, label),
+        "categories": str(tmp_path / "categories.csv"),
+    }
+    draw_split.main(str(index), paths["categories"], n_new=N_NEW, seed=0)
+    return tmp_path, paths, split
+
+
+VARIANTS = {
+    "literal": {"images": "new", "penalty": "l2", "strengths": [0.01]},
+    "sparse": {"images": "all", "penalty": "l1", "strengths": [0.1, 0.01]},
+}
+
+
+def fitted(folder, paths, name="weights.zarr", binary=False, **options):
+    given = {"samples_per_category": None, "held_out": 4, "model": "net", "seed": 0}
+    weights = folder / name
+    fit_new_categories.main(
+        paths["logits"],
+        paths["categories"],
+        str(weights),
+        str(folder / "times.csv"),
+        variants=VARIANTS,
+        binary=binary,
+        **(given | options),
+    )
+    return weights
+
+
+def evaluated(folder, paths, weights, binary=False):
+    path = folder / f"evaluation_{binary}.zarr"
+    evaluate_new_categories.main(
+        str(weights),
+        paths["logits"],
+        paths["baseline"],
+        paths["categories"],
+        str(path),
+        model="net",
+        seed=0,
+        binary=binary,
+    )
+    return open_store(path).load()
+
+
+def test_stores_of_weights_are_the_same_bytes_and_certified(stored):
+    folder, paths, split = stored
+    one, two = (fitted(folder, paths, name) for name in ("one.zarr", "two.zarr"))
+    files = [file.relative_to(one) for file in sorted(one.rglob("*")) if file.is_file()]
+    assert [name for name in files if (one / name).read_bytes() != (two / name).read_bytes()] == []
+    learned = open_store(one)
+    assert dict(learned["weights"].sizes) == {
+        "variant": 2,
+        "new_category": N_NEW,
+        "base_category": N_BASE,
+    }
+    np.testing.assert_array_equal(learned["new_category"], split.new)
+    assert (learned["gap"] <= 1e-3).all()
+    assert np.isnan(learned["held_out_accuracy"].values[0]).all()
+    assert np.isfinite(learned["held_out_accuracy"].values[1]).all()
+
+
+def test_fewer_samples_per_category_are_the_first_ones(stored):
+    folder, paths, _ = stored
+    weights = fitted(folder, paths, samples_per_category=5)
+    label = open_store(paths["logits"])["label"].values
+    counts = np.minimum(np.bincount(label), 5)
+    assert open_store(weights).attrs["n_images"] == counts.sum()
+
+
+def test_evaluation_is_that_of_the_whole_classifier(stored):
+    folder, paths, split = stored
+    weights = fitted(folder, paths)
+    evaluation = evaluated(folder, paths, weights)
+    logits, label = (open_store(paths["logits"])[name].values for name in ("logits", "label"))
+    whole = open_store(paths["baseline"])["logits"].values
+    found = evaluation["accuracy"].sel(group="all", argmax="full").values
+    assert found[0] == (whole.argmax(axis=1) == label).mean()
+    for share, one in zip(found[1:], open_store(weights)["weights"].values, strict=True):
+        scores = np.concatenate([logits, logits.astype(float) @ one.T], axis=1)
+        assert share == (np.concatenate(split)[scores.argmax(axis=1)] == label).mean()
+    assert np.isnan(evaluation["accuracy"].sel(group="all", argmax="restricted")).all()
+
+
+def test_logits_of_other_images_are_refused(stored):
+    folder, paths, _ = stored
+    logits, label, _, _ = drawn(seed=1)
+    paths["baseline"] = written_logits(
+        folder / "other.zarr", np.pad(logits, ((0, 0), (0, 3))), label
+    )
+    with pytest.raises(InputError, match="shows other images than"):
+        evaluated(folder, paths, fitted(folder, paths))
+
+
+def test_a_balanced_set_is_learned_and_judged_on_its_own_parts(tmp_path):
+    rng = np.random.default_rng(0)
+    split = split_categories(6, 1, seed=0)
+    label = np.r_[np.repeat(split.new, 40), rng.choice(split.base, 40)]
+    label = np.r_[label, label]
+    part = strings(["train"] * 80 + ["test"] * 80)
+    logits = rng.standard_normal((160, 5)) + 2 * (label == split.new)[:, None] * [1, -1, 0, 0, 0]
+    whole = rng.standard_normal((160, 6)) + 5 * np.eye(6)[label]
+    paths = {
+        "logits": written_logits(tmp_path / "logits.zarr", logits, label, part=("sample", part)),
+        "baseline": written_logits(tmp_path / "whole.zarr", whole, label, part=("sample", part)),
+        "categories": str(tmp_path / "categories.csv"),
+    }
+    draw_split.main(paths["baseline"], paths["categories"], n_new=1, seed=0)
+    weights = fitted(tmp_path, paths, binary=True)
+    learned = open_store(weights)
+    assert learned.attrs["n_images"] == 80
+    assert list(learned["images"].values) == ["all", "all"]
+    evaluation = evaluated(tmp_path, paths, weights, binary=True)
+    assert evaluation.attrs["n_images"] == 80
+    overall, base, new = evaluation["accuracy"].sel(classifier="sparse", argmax="full").values
+    assert overall == pytest.approx((base + new) / 2)
+    assert overall > 0.8
+    right = (whole.argmax(axis=1) == split.new) == (label == split.new)
+    assert float(evaluation["accuracy"][0, 0, 0]) == right[80:].mean()
+
+
+def test_a_base_network_never_sees_a_new_category(tmp_path, monkeypatch):
+    """The data of its training, epochs and validation, hold the bitmaps of base categories alone."""
+    bitmaps = tmp_path / "bitmaps.zarr"
+    render_bitmaps.main(str(bitmaps), n_categories=12, n_ood=2)
+    categories, whole_card = tmp_path / "categories.csv", tmp_path / "whole.json"
+    draw_split.main(str(bitmaps), str(categories), n_new=3, seed=0)
+    split = read_split(str(categories))
+    spec = {"architecture": "test_efficientnet"}
+    whole_card.write_text(json.dumps(data_config(32)))
+    seen = []
+
+    def watch(network, data, options, *, seed, work_dir):
+        Path(work_dir).mkdir()
+        seen.append((network, data))
+        return [{"epoch": 1}]
+
+    monkeypatch.setattr(train_backbone, "train", watch)
+    train_base.main(
+        *map(str, (bitmaps, categories, whole_card, tmp_path / "card.json")),
+        *map(str, (tmp_path / "model.safetensors", tmp_path / "curve.csv")),
+        model="net",
+        spec=spec,
+        options={"epochs": 1},
+        samples_per_category=4,
+        valid_samples_per_category=2,
+        seed=0,
+        threads=1,
+    )
+    [(network, data)] = seen
+    drawn_bitmaps = open_store(bitmaps)["bitmap"].values
+    shown = {one.tobytes() for one in data.bitmaps.numpy()}
+    assert shown == {drawn_bitmaps[category].tobytes() for category in split.base}
+    assert not shown & {drawn_bitmaps[category].tobytes() for category in split.new}
+    for images in data.epoch(0), data.validation():
+        assert set(images.labels.tolist()) == set(range(9))
+    assert network.get_classifier().out_features == 9
+    assert json.loads((tmp_path / "card.json").read_text())["categories"] == split.base.tolist()
+
+
+def test_without_new_categories_a_base_network_is_the_baseline(tmp_path):
+    bitmaps = tmp_path / "bitmaps.zarr"
+    render_bitmaps.main(str(bitmaps), n_categories=4, n_ood=1)
+    categories, whole_card = tmp_path / "categories.csv", tmp_path / "whole.json"
+    draw_split.main(str(bitmaps), str(categories), n_new=0, seed=0)
+    spec = {"architecture": "test_efficientnet"}
+    how = {"model": "net", "spec": spec, "options": {"epochs": 1, "batch_size": 8}}
+    how |= {"samples_per_category": 4, "valid_samples_per_category": 2, "seed": 3, "threads": 1}
+    whole_card.write_text(json.dumps({"n_categories": 4, **data_config(32)}))
+    paths = [tmp_path / name for name in ("card.json", "a.safetensors", "a.csv")]
+    train_base.main(str(bitmaps), str(categories), str(whole_card), *map(str, paths), **how)
+    other = [str(tmp_path / name) for name in ("b.safetensors", "b.csv")]
+    train_backbone.main(str(bitmaps), str(whole_card), *other, **how)
+    assert paths[1].read_bytes() == Path(other[0]).read_bytes()
+
+
+def evaluation_of(accuracy, *, model="net", n_new=100, seed=0, binary=False):
+    """An evaluation of two variants with given accuracies (classifier, group, argmax)."""
+    attrs = provenance(
+        "evaluate_new_categories", "x", config={"model": model, "binary": binary}, seed=seed
+    )
+    size = len(accuracy)
+    return xr.Dataset(
+        {
+            "accuracy": (("classifier", "group", "argmax"), np.array(accuracy)),
+            "support_size_median": ("classifier", np.r_[np.nan, np.arange(size - 1) + 2.0]),
+            "strength": ("classifier", np.r_[np.nan, np.full(size - 1, 0.01)]),
+            "gap": ("classifier", np.r_[np.nan, np.full(size - 1, 1e-4)]),
+        },
+        {
+            "classifier": strings(["baseline", "literal", "all-l2"][:size]),
+            "images": ("classifier", strings(["all", "new", "all"][:size])),
+            "penalty": ("classifier", strings(["", "l2", "l2"][:size])),
+            "group": strings(["all", "base", "new"]),
+            "argmax": strings(["full", "restricted"]),
+        },
+        attrs | {"n_base": 1000 - n_new, "n_new": n_new},
+    )
+
+
+def accuracies(seed):
+    rng = np.random.default_rng(seed)
+    values = rng.uniform(size=(3, 3, 2))
+    values[:, 0, 1] = np.nan
+    return values
+
+
+def test_tables_hold_the_evaluations_numbers():
+    values = [accuracies(seed) for seed in range(3)]
+    runs = [evaluation_of(one, seed=seed) for seed, one in enumerate(values)]
+    runs += [evaluation_of(accuracies(7), n_new=1, binary=True)]
+    second, fourth = table2(runs), table4(runs)
+    assert second["setting"].tolist() == ["900->100"] * 2 + ["999->1 (pos&neg)"] * 2
+    ours, baseline = (np.array([100 * one[k, 0, 0] for one in values]) for k in (2, 0))
+    row = second[second.variant == "all-l2"].iloc[0]
+    assert row.ours == pytest.approx(ours.mean())
+    assert row.ours_std == pytest.approx(ours.std(ddof=1))
+    assert row.improvement_std == pytest.approx((ours - baseline).std(ddof=1))
+    assert row.improvement_text == f"{row.improvement:+.2f} ± {row.improvement_std:.2f}"
+    single = second[second.setting.str.contains("pos")].iloc[0]
+    assert np.isnan(single.ours_std)
+    assert "±" not in single.ours_text
+    assert fourth["classifier"].tolist() == ["baseline", "literal", "all-l2"]
+    new = [100 * one[1, 2, 1] for one in values]
+    assert fourth["new_restricted"][1] == pytest.approx(np.mean(new))
+    assert fourth["base_full"][0] == pytest.approx(np.mean([100 * one[0, 1, 0] for one in values]))
+
+
+def test_papers_numbers_stand_in_columns_with_imagenet_only(tmp_path):
+    paper = pd.read_csv("reference/paper_tables.csv")
+    runs = [evaluation_of(accuracies(0), model="resnet50")]
+    assert not [name for name in table2(runs) if name.startswith("paper")]
+    second, fourth = table2(runs, paper), table4(runs, paper)
+    assert second["paper_ours"].tolist() == [68.03, 68.03]
+    assert second["paper_baseline_text"].tolist() == ["68.47 ± 0.25"] * 2
+    assert fourth["paper_new"].tolist() == [68.87, 71.06, 71.06]
+    elsewhere = table2([evaluation_of(accuracies(0), model="resnet18")], paper)
+    assert elsewhere["paper_ours_text"].tolist() == ["-", "-"]
+
+
+def test_tables_are_written_in_all_forms_twice_the_same(tmp_path):
+    for seed in range(2):
+        write_store(evaluation_of(accuracies(seed), seed=seed), tmp_path / f"{seed}.zarr")
+    written = []
+    for run in "one", "two":
+        tables = [
+            {form: str(tmp_path / run / f"{name}.{form}") for form in ("csv", "md", "tex")}
+            for name in ("table2", "table4")
+        ]
+        tabulate_generalizability.main(
+            [str(tmp_path / f"{seed}.zarr") for seed in range(2)],
+            "reference/paper_tables.csv",
+            *tables,
+            dataset="glyphs",
+            default="all-l2",
+            split="fit",
+            test="test",
+        )
+        written.append([Path(path).read_bytes() for one in tables for path in one.values()])
+    assert written[0] == written[1]
+    text = (tmp_path / "one/table2.md").read_text()
+    assert "2 seeds: mean and sample standard deviation" in text
+    assert "The softmax always runs over all categories" in text
+    assert "hides collapse" in (tmp_path / "one/table4.md").read_text()
+    assert "_text" not in (tmp_path / "one/table4.csv").read_text()
