@@ -92,7 +92,8 @@ def build_network(
     check_pretrained(name, spec, n_categories)
     overlay = {
         key: value
-        for key, value in {**(data_config or {}), **spec}.items()
+        for config in (data_config or {}, spec)
+        for key, value in config.items()
         if key in OVERLAY and value is not None
     }
     overlay = {key: tuple(v) if isinstance(v, list) else v for key, v in overlay.items()}
@@ -144,7 +145,8 @@ def check_pretrained(name: str, spec: Mapping[str, Any], n_categories: int) -> N
             f"models.{name}.pretrained: timm has no weights of {architecture}; "
             f"give models.{name}.checkpoint or models.{name}.train"
         )
-    n_pretrained = timm.get_pretrained_cfg(architecture).num_classes
+    weights = timm.get_pretrained_cfg(architecture)
+    n_pretrained = weights.num_classes if weights else None
     if n_pretrained != n_categories:
         raise InputError(
             f"models.{name}.pretrained: the weights of {architecture} are for {n_pretrained} "

@@ -49,6 +49,12 @@ def test_an_entry_of_the_configuration_comes_first():
     assert config["crop_pct"] == 0.9
 
 
+def test_an_entry_of_null_leaves_what_the_images_say():
+    nulls = dict.fromkeys(("mean", "std", "interpolation", "crop_pct", "img_size"))
+    network = build_network("net", {**SPEC, **nulls}, 7, data_config(32))
+    assert resolve_model_data_config(network)["mean"] == (0.5,)
+
+
 def test_standardising_is_that_of_timms_transform():
     network = timm.create_model("test_resnet")
     config = resolve_model_data_config(network)
