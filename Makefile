@@ -4,7 +4,7 @@ CORES ?= all
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo photos test lint
+.PHONY: demo photos test lint rulegraph
 
 $(VENV)/installed: pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
@@ -28,3 +28,9 @@ lint: $(VENV)/installed
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile rules
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --lint
+
+# the picture in the README; needs graphviz
+rulegraph: $(VENV)/installed
+	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --rulegraph dot \
+	| sed -e '/-> 0$$/d; /^\t0\[/d' -e 's/margin=0/margin=0, rankdir=LR, nodesep=0.12, ranksep=0.35/' \
+	| dot -Tsvg > docs/images/rulegraph.svg

@@ -157,7 +157,7 @@ rule render_balanced:
     benchmark:
         "logs/benchmarks/render_balanced/{seed}.tsv"
     conda:
-        "../envs/cpu.yaml"
+        "../envs/gpu.yaml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -186,7 +186,7 @@ rule train_base:
     wildcard_constraints:
         model=one_of(GENERAL_MODELS),
     conda:
-        "../envs/cpu.yaml"
+        "../envs/gpu.yaml"
     threads: 1
     resources:
         mem_mb=4000,
@@ -222,7 +222,7 @@ rule extract_base_logits:
         model=one_of(GENERAL_MODELS),
         split=one_of([*SPLITS, "balanced"]),
     conda:
-        "../envs/cpu.yaml"
+        "../envs/gpu.yaml"
     threads: 1
     resources:
         mem_mb=extraction_mem_mb,

@@ -16,7 +16,7 @@ rule check_network:
         model=one_of(NETWORKS),
     priority: 1  # what may be wrong is found first
     conda:
-        "../envs/cpu.yaml"
+        "../envs/gpu.yaml"
     threads: 1
     resources:
         mem_mb=4000,
@@ -45,7 +45,7 @@ rule train_backbone:
     wildcard_constraints:
         model=one_of(TRAINED),
     conda:
-        "../envs/cpu.yaml"
+        "../envs/gpu.yaml"
     threads: 1
     resources:
         mem_mb=4000,

@@ -50,7 +50,7 @@ rule train_arm:
     wildcard_constraints:
         model=one_of(TRAINED),
     conda:
-        "../envs/cpu.yaml"
+        "../envs/gpu.yaml"
     threads: 1
     resources:
         mem_mb=4000,
@@ -91,7 +91,7 @@ rule extract_arm:
     wildcard_constraints:
         model=one_of(ROBUST_MODELS),
     conda:
-        "../envs/cpu.yaml"
+        "../envs/gpu.yaml"
     threads: 1
     resources:
         mem_mb=extraction_mem_mb,
