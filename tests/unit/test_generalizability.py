@@ -9,6 +9,7 @@ import pytest
 import xarray as xr
 from scipy.optimize import check_grad
 
+from neuraldeps import generalizability
 from neuraldeps.errors import InputError
 from neuraldeps.generalizability import (
     Split,
@@ -181,32 +182,58 @@ def test_the_same_logits_give_the_same_bytes():
         assert one == two
 
 
-def test_strengths_compete_on_held_out_images_only():
+def spy_on_learning(monkeypatch):
+    """Every problem that is solved from now on: its images, its strength and its W."""
+    solved = []
+
+    def watch(logits, n_new, penalty, strength, **how):
+        found = learn(logits, n_new, penalty, strength, **how)
+        solved.append((logits, strength, found.weights))
+        return found
+
+    monkeypatch.setattr(generalizability, "learn", watch)
+    return solved
+
+
+def test_strengths_compete_on_held_out_images_only(monkeypatch):
     logits, label, split, _ = drawn(n_images=900)
     data = TrainingLogits.from_logits(logits, label, split)
     held_out = rank_within_label(label) % 4 == 3
     variant = Variant("all", "l2", (1e-3, 0.3, 30.0))
+    solved = spy_on_learning(monkeypatch)
     learned = learn_variant(data, N_NEW, variant, held_out)
-    for strength, accuracy in zip(variant.strengths, learned.held_out_accuracy, strict=True):
-        alone = learn(data.take(~held_out), N_NEW, "l2", strength, tolerance=1e-6)
-        assert accuracy == pytest.approx(data.take(held_out).accuracy(alone.weights), abs=0.02)
-    best = variant.strengths[int(learned.held_out_accuracy.argmax())]
-    assert learned.strength == best
-    final = learn(data, N_NEW, "l2", best, tolerance=1e-8)
-    np.testing.assert_allclose(learned.solution.weights, final.weights, atol=0.05)
+    assert [strength for _, strength, _ in solved[:-1]] == [30.0, 0.3, 1e-3]
+    accuracy = {}
+    for seen, strength, weights in solved[:-1]:
+        assert seen.features.tobytes() == data.features[~held_out].tobytes()
+        accuracy[strength] = data.take(held_out).accuracy(weights)
+    assert learned.held_out_accuracy.tolist() == [accuracy[s] for s in variant.strengths]
+    assert len(set(accuracy.values())) > 1
+    final, strength, weights = solved[-1]
+    assert final.features.tobytes() == data.features.tobytes()
+    assert accuracy[strength] == max(accuracy.values())
+    assert strength == learned.strength
+    assert weights.tobytes() == learned.solution.weights.tobytes()
 
 
-def test_the_literal_reading_sees_new_images_only():
+def test_of_equally_good_strengths_the_larger_is_taken():
     logits, label, split, _ = drawn()
     data = TrainingLogits.from_logits(logits, label, split)
-    held_out = np.zeros(len(label), bool)
-    changed = label.copy()
-    changed[data.label < 0] = split.base[0]
-    other = TrainingLogits.from_logits(logits, changed, split)
-    variant = Variant("new", "l2", (0.01,))
-    weights = [learn_variant(one, N_NEW, variant, held_out) for one in (data, other)]
-    assert weights[0].solution.weights.tobytes() == weights[1].solution.weights.tobytes()
-    assert np.isnan(weights[0].held_out_accuracy).all()
+    learned = learn_variant(data, N_NEW, Variant("all", "l1", (50.0, 90.0)), label % 2 == 0)
+    assert learned.held_out_accuracy[0] == learned.held_out_accuracy[1]
+    assert learned.strength == 90.0
+
+
+def test_the_literal_reading_sees_new_images_only(monkeypatch):
+    logits, label, split, _ = drawn()
+    data = TrainingLogits.from_logits(logits, label, split)
+    solved = spy_on_learning(monkeypatch)
+    for images in "new", "all":
+        learned = learn_variant(data, N_NEW, Variant(images, "l2", (0.01,)), label < 0)
+        assert np.isnan(learned.held_out_accuracy).all()
+    (new, _, _), (everything, _, _) = solved
+    assert new.features.tobytes() == data.features[np.isin(label, split.new)].tobytes()
+    assert len(everything.label) == len(label)
 
 
 def brute_force(base, new, label, split):
