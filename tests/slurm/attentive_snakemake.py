@@ -1,0 +1,8 @@
+"""Snakemake that asks Slurm every second, where its plugin waits ten seconds longer each time."""
+
+from snakemake.cli import main
+from snakemake_executor_plugin_slurm import Executor
+
+if __name__ == "__main__":
+    Executor.next_seconds_between_status_checks = property(lambda self: 1, lambda self, value: None)
+    main()

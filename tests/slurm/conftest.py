@@ -1,0 +1,89 @@
+"""The fixture `slurm`: a real Slurm on this machine, for all the tests of a session."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.slurm.cluster import ENDS_WITH_US, Cluster, missing_binaries, running_cluster
+
+ROOT = Path(__file__).parents[2]
+ATTENTIVE = Path(__file__).with_name("attentive_snakemake.py")
+
+
+@pytest.fixture(scope="session")
+def slurm():
+    """Skip where Slurm is not installed; fail instead under REQUIRE_SLURM=1."""
+    if missing := missing_binaries():
+        message = f"Slurm is not installed (missing: {', '.join(missing)})"
+        if os.environ.get("REQUIRE_SLURM") == "1":
+            pytest.fail(message)
+        pytest.skip(message)
+    # a short path of its own: the name of a Unix socket has at most 107 characters
+    with (
+        tempfile.TemporaryDirectory(prefix="slurm") as root,
+        running_cluster(Path(root)) as cluster,
+    ):
+        yield cluster
+
+
+class Project:
+    """A user's project folder: the code, a config.yaml, and a profile made for this cluster."""
+
+    def __init__(self, folder: Path, cluster: Cluster, config: Path) -> None:
+        self.folder, self.cluster = folder, cluster
+        for name in ("neuraldeps", "reference", "report", "rules", "schemas", "scripts", "envs"):
+            (folder / name).symlink_to(ROOT / name)
+        (folder / "Snakefile").write_text((ROOT / "Snakefile").read_text())
+        (folder / "config.yaml").write_text(config.read_text())
+        # what a user does: uncomment the lines of the partitions, name one's own
+        commented = re.compile(r"^( *)# ( *)(?=set-resources:|\w+:.*PARTITION)", re.MULTILINE)
+        profile = commented.sub(r"\1\2", (ROOT / "slurm/config.yaml").read_text())
+        profile = profile.replace("GPU_PARTITION", "gpu").replace("PARTITION", "cpu")
+        (folder / "slurm").mkdir()
+        (folder / "slurm/config.yaml").write_text(profile)
+
+    def run_here(self, *targets: str) -> None:
+        """The same workflow without Slurm."""
+        run = subprocess.run(
+            [sys.executable, "-m", "snakemake", "--cores", "2", *targets],
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert run.returncode == 0, run.stdout
+
+    def start(self, *arguments: str, log: str = "snakemake.log") -> subprocess.Popen:
+        """`snakemake --profile slurm` in the project's root, but for how often it asks Slurm."""
+        sooner = ["--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "20"]
+        with open(self.folder / log, "w") as out:
+            return subprocess.Popen(
+                [
+                    *ENDS_WITH_US,
+                    sys.executable,
+                    ATTENTIVE,
+                    "--profile",
+                    "slurm",
+                    *sooner,
+                    *arguments,
+                ],
+                cwd=self.folder,
+                env=self.cluster.env,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+            )
+
+    def jobs(self, states: str = "all") -> list[dict[str, str]]:
+        """This project's jobs in these states, the oldest first."""
+        jobs = [job for job in self.cluster.jobs(states) if job["folder"] == str(self.folder)]
+        return sorted(jobs, key=lambda job: int(job["id"]))
+
+    def ends_well(self, run: subprocess.Popen, log: str = "snakemake.log") -> None:
+        """Wait for a run; fail with its log if it fails or takes ten minutes."""
+        assert run.wait(600) == 0, (self.folder / log).read_text()

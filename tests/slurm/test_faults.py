@@ -1,0 +1,120 @@
+"""What happens to jobs on a cluster, and a workflow that ends right all the same."""
+
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.slurm.cluster import wait_until
+from tests.slurm.conftest import Project
+from tests.workflow.conftest import contents
+
+CONFIG = Path(__file__).with_name("logits.yaml")
+TARGET = "results/evaluation/f--g.zarr"
+
+
+def project(folder, slurm):
+    """A project with the logits that the configuration names, the same in every folder."""
+    made = Project(folder, slurm, CONFIG)
+    (folder / "logits").mkdir()
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 12, 500)
+    np.save(folder / "logits/label.npy", label)
+    for name in "fg":
+        logits = rng.standard_normal((500, 12)) + 3 * np.eye(12)[label]
+        np.save(folder / f"logits/{name}.npy", logits.astype(np.float32))
+    return made
+
+
+@pytest.fixture(scope="module")
+def expected(slurm, tmp_path_factory):
+    """Results of a run without Slurm and without faults."""
+    made = project(tmp_path_factory.mktemp("local"), slurm)
+    made.run_here(TARGET)
+    return contents(made.folder / "results")
+
+
+class Accidents:
+    """Jobs of one project, met while they run."""
+
+    def __init__(self, made):
+        self.project, self.slurm, self.met = made, made.cluster, set()
+
+    def next(self, rule):
+        """A running job of this rule that was not met before, its node and its process."""
+
+        def running():
+            for job in self.project.jobs("R"):
+                is_new = job["id"] not in self.met and job["rule"].startswith(rule)
+                if is_new and (processes := self.slurm.payloads(job["id"])):
+                    self.met.add(job["id"])
+                    return job["id"], job["node"], processes[0]
+            return None
+
+        return wait_until(running, 90, f"a job of {rule} to run")
+
+    def state(self, job):
+        """State of a job."""
+        return next(found["state"] for found in self.slurm.jobs() if found["id"] == job)
+
+
+def test_jobs_that_end_in_every_way_are_done_again(slurm, tmp_path, expected):
+    made = project(tmp_path, slurm)
+    run = made.start(TARGET)
+    jobs = Accidents(made)
+
+    cancelled, *_ = jobs.next("rule_import_logits")
+    slurm("scancel", cancelled)
+    stepless, *_ = jobs.next("rule_import_logits")
+    slurm("scancel", f"{stepless}.0")
+    *_, process = jobs.next("rule_import_logits")
+    os.kill(process, signal.SIGKILL)
+
+    late, _, process = jobs.next("rule_reduce_second_moment")
+    os.kill(process, signal.SIGSTOP)
+    slurm("scontrol", "update", f"jobid={late}", "timelimit=1")
+    slurm("scontrol", "update", f"jobid={late}", "endtime=now")
+    wait_until(lambda: jobs.state(late) == "TIMEOUT", 90, "the time limit")
+
+    moment, drained, _ = jobs.next("rule_reduce_second_moment")
+    slurm("scontrol", "update", f"nodename={drained}", "state=drain", "reason=test")
+    solving, lost, _ = jobs.next("rule_solve_covlasso")
+    slurm("scontrol", "update", f"nodename={lost}", "state=down", "reason=test")
+    wait_until(lambda: jobs.state(solving) == "PENDING", 30, "the job to be requeued")
+    slurm("scontrol", "update", f"nodename={lost}", "state=drain", "reason=test")
+    slurm("scontrol", "update", f"nodename={drained}", "state=resume")
+    # a requeued job waits for two minutes, lest its old node still runs it
+    slurm("scontrol", "update", f"jobid={solving}", "starttime=now")
+
+    made.ends_well(run)
+    slurm("scontrol", "update", f"nodename={lost}", "state=resume")
+    assert jobs.state(moment) == "COMPLETED"  # a drained node ends what it has begun
+    assert lost != drained  # and gets nothing new
+    assert jobs.state(solving) == "COMPLETED"  # under its old number
+    assert contents(tmp_path / "results") == expected
+
+
+def test_a_killed_snakemake_restarted_while_its_jobs_still_run(slurm, tmp_path, expected):
+    made = project(tmp_path, slurm)
+    jobs = Accidents(made)
+    target = "results/moments/f--g.zarr"
+    killed = made.start(target, log="killed.log")
+    old = [jobs.next("rule_import_logits") for _ in "fg"]
+    for *_, process in old:
+        os.kill(process, signal.SIGSTOP)
+    killed.kill()
+    killed.wait()
+
+    made.ends_well(made.start("--unlock", log="unlock.log"), log="unlock.log")
+    run = made.start(target)
+    jobs.next("rule_import_logits")
+    os.kill(old[0][-1], signal.SIGCONT)  # writes what its twin is writing
+    made.ends_well(run)
+    os.kill(old[1][-1], signal.SIGCONT)  # finds everything done
+    wait_until(lambda: not made.jobs("PD,R,CG"), 60, "the old jobs to end")
+    assert {job["state"] for job in made.jobs()} == {"COMPLETED"}
+    written = contents(tmp_path / "results")
+    assert written == {name: expected[name] for name in written}
+    assert any(name.startswith("moments/f--g.zarr") for name in written)
