@@ -164,6 +164,19 @@ def rows_per_shard(row_bytes: int) -> int:
     return max(1, 2 ** ((SHARD_BYTES // row_bytes).bit_length() - 1))
 
 
+@contextlib.contextmanager
+def aside(path: str | os.PathLike) -> Iterator[Path]:
+    """Give a path next to `path` to write a file to, and move it there when it is whole."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    work = path.parent / f".{path.name}.{uuid.uuid4().hex}.partial"
+    try:
+        yield work
+        os.replace(work, path)
+    finally:
+        work.unlink(missing_ok=True)
+
+
 def strings(values: Sequence[str]) -> np.ndarray:
     """Variable-length strings: fixed-width unicode is not in the Zarr v3 specification."""
     return np.array(list(values), dtype=np.dtypes.StringDType())
@@ -314,7 +327,7 @@ class ShardedArray:
 
     def begin(self) -> None:
         """Write metadata and coordinates, unless this or another job has done so."""
-        if self.work.exists() or self.is_published():
+        if (self.work / "zarr.json").exists() or self.is_published():
             return
         self.work.parent.mkdir(parents=True, exist_ok=True)
         own = self.work.with_name(f"{self.work.name}.{uuid.uuid4().hex}")
@@ -360,9 +373,14 @@ class ShardedArray:
             raise StoreError(
                 f"{self.path}: {self.name} of row {row} is not finite; look at this image and at the checkpoint"
             )
-        if not self.is_published():
+        if self.is_published():
+            return
+        try:
             array = zarr.open_array(str(self.work / self.name), mode="r+")
             array[first:last] = values
+        except OSError:
+            if not self.is_published():  # else a twin was first, while this job wrote
+                raise
 
     def finish(self) -> None:
         """Check the whole (every shard there, readable, finite), consolidate, move onto the name.
@@ -372,8 +390,15 @@ class ShardedArray:
         StoreError
             If a shard is missing or damaged; it is then removed, so that the next run writes it.
         """
+        try:
+            self._finish()
+        except (OSError, StoreError):
+            if not self.is_published():  # else a twin was first, while this job looked
+                raise
+        shutil.rmtree(self.work, ignore_errors=True)
+
+    def _finish(self) -> None:
         if self.is_published():
-            shutil.rmtree(self.work, ignore_errors=True)
             return
         if missing := self.missing():
             raise StoreError(f"{self.path}: shards {missing} are missing; run again to write them")
@@ -395,7 +420,7 @@ class ShardedArray:
 
     def _discard(self, shard: int, reason: str) -> None:
         zeros = "/0" * (len(self.shape) - 1)
-        (self.work / self.name / f"c/{shard}{zeros}").unlink()
+        (self.work / self.name / f"c/{shard}{zeros}").unlink(missing_ok=True)
         raise StoreError(
             f"{self.path}: shard {shard} {reason}; it was removed, run again to write it"
         )

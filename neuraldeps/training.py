@@ -1,7 +1,9 @@
 """Training of a network: Lightning's loop with timm's optimisers, schedules and metrics."""
 
+import csv
 import logging
 import random
+import shutil
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -15,6 +17,7 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.plugins.environments import LightningEnvironment
+from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from timm.data import resolve_model_data_config
 from timm.optim import create_optimizer_v2
@@ -23,8 +26,9 @@ from timm.utils import accuracy
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from neuraldeps.networks import Standardise
+from neuraldeps.networks import Standardise, save_checkpoint
 from neuraldeps.poses import seed_of
+from neuraldeps.stores import aside
 
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 logger = logging.getLogger(__name__)
@@ -170,6 +174,34 @@ def train(
         trainer.fit(loop, ckpt_path=last if resumes else None, weights_only=True)
     network.eval()
     return loop.curve
+
+
+@rank_zero_only
+def save_training(
+    network: nn.Module,
+    rows: list[dict[str, float]],
+    checkpoint: str,
+    curve: str,
+    work_dir: str | Path,
+) -> None:
+    """Write a trained network and its curve, and forget what a resumed training would need.
+
+    Parameters
+    ----------
+    network : Module
+    rows : list of dict
+        As `train` returns.
+    checkpoint, curve : str
+        Paths of the weights (safetensors) and of the curve (CSV).
+    work_dir : path
+        As given to `train`.
+    """
+    save_checkpoint(network, checkpoint)
+    with aside(curve) as path, path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    shutil.rmtree(work_dir, ignore_errors=True)
 
 
 class _Loop(lightning.LightningModule):

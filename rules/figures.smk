@@ -31,7 +31,7 @@ rule plot_star:
     threads: 1
     resources:
         mem_mb=2000,
-        runtime=20,
+        runtime=lambda wildcards, attempt: attempt * 20,
     params:
         fit=FIT,
         test=TEST,
@@ -74,7 +74,7 @@ rule plot_star_panel:
     threads: 1
     resources:
         mem_mb=2000,
-        runtime=20,
+        runtime=lambda wildcards, attempt: attempt * 20,
     params:
         fit=FIT,
         test=TEST,
@@ -118,7 +118,7 @@ rule plot_correlation:
     threads: 1
     resources:
         mem_mb=solver_mem_mb,
-        runtime=20,
+        runtime=lambda wildcards, attempt: attempt * 20,
     params:
         models=PAIRS,
         pairs=[moment_path(*pair) for pair in PAIRS],
@@ -161,7 +161,7 @@ rule plot_chord:
     threads: 1
     resources:
         mem_mb=solver_mem_mb,
-        runtime=20,
+        runtime=lambda wildcards, attempt: attempt * 20,
     params:
         model=CHORD_MODEL,
         n_base=config["figures"]["chord"]["n_base"],
@@ -202,7 +202,7 @@ rule plot_error_by_support:
     threads: 1
     resources:
         mem_mb=2000,
-        runtime=20,
+        runtime=lambda wildcards, attempt: attempt * 20,
     params:
         fit=FIT,
         test=TEST,
@@ -238,7 +238,7 @@ rule plot_curves:
     threads: 1
     resources:
         mem_mb=2000,
-        runtime=20,
+        runtime=lambda wildcards, attempt: attempt * 20,
     params:
         models=TRAINED,
     script:
@@ -275,7 +275,7 @@ rule plot_contact_sheet:
     threads: 1
     resources:
         mem_mb=2000,
-        runtime=20,
+        runtime=lambda wildcards, attempt: attempt * 20,
     params:
         n_categories=16,
         n_images=8,

@@ -24,7 +24,7 @@ rule split_categories:
     threads: 1
     resources:
         mem_mb=1000,
-        runtime=5,
+        runtime=lambda wildcards, attempt: attempt * 5,
     params:
         n_new=lambda wildcards: {**SETTINGS, SETTING_OF_ONE: 1, "baseline": 0}[
             wildcards.setting
@@ -49,7 +49,7 @@ rule render_balanced:
     threads: 1
     resources:
         mem_mb=2000,
-        runtime=10,
+        runtime=lambda wildcards, attempt: attempt * 10,
     params:
         n_each=GENERAL["balanced"],
         img_size=config["dataset"]["img_size"],
@@ -78,7 +78,7 @@ rule train_base:
     threads: 1
     resources:
         mem_mb=4000,
-        runtime=1440,
+        runtime=lambda wildcards, attempt: attempt * 1440,
         gpu=config["extraction"]["gpu"],
     params:
         spec=network_spec,
@@ -114,7 +114,7 @@ rule extract_base_logits:
     threads: 1
     resources:
         mem_mb=extraction_mem_mb,
-        runtime=720,
+        runtime=lambda wildcards, attempt: attempt * 720,
         gpu=config["extraction"]["gpu"],
     params:
         spec=network_spec,
@@ -145,7 +145,7 @@ rule fit_new_categories:
     threads: 1
     resources:
         mem_mb=learning_mem_mb,
-        runtime=720,
+        runtime=lambda wildcards, attempt: attempt * 720,
     params:
         variants=GENERAL["variants"],
         samples_per_category=GENERAL["samples_per_category"],
@@ -177,7 +177,7 @@ rule evaluate_new_categories:
     threads: 1
     resources:
         mem_mb=2000,
-        runtime=60,
+        runtime=lambda wildcards, attempt: attempt * 60,
     params:
         binary=lambda wildcards: wildcards.task == "balanced",
     script:
@@ -241,7 +241,7 @@ rule tabulate_generalizability:
     threads: 1
     resources:
         mem_mb=2000,
-        runtime=20,
+        runtime=lambda wildcards, attempt: attempt * 20,
     params:
         dataset=DATASET,
         default=GENERAL["default_variant"],
@@ -287,7 +287,7 @@ rule tabulate_times:
     threads: 1
     resources:
         mem_mb=1000,
-        runtime=5,
+        runtime=lambda wildcards, attempt: attempt * 5,
     params:
         epochs={
             model: config["models"][model]["train"]["epochs"]

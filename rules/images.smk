@@ -16,7 +16,7 @@ rule render_bitmaps:
     threads: 1
     resources:
         mem_mb=1000,
-        runtime=10,
+        runtime=lambda wildcards, attempt: attempt * 10,
     params:
         n_categories=N_CATEGORIES,
         n_ood=config["dataset"]["n_ood"],
@@ -41,7 +41,7 @@ rule render_glyphs:
     threads: 1
     resources:
         mem_mb=render_mem_mb,
-        runtime=30,
+        runtime=lambda wildcards, attempt: attempt * 30,
     params:
         samples_per_category=glyphs_per_category,
         img_size=config["dataset"]["img_size"],
@@ -68,7 +68,7 @@ rule index_images:
     threads: 1
     resources:
         mem_mb=4000,
-        runtime=120,
+        runtime=lambda wildcards, attempt: attempt * 120,
     params:
         spec=split_spec,
         categories=config["dataset"]["categories"],

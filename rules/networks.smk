@@ -20,7 +20,7 @@ rule check_network:
     threads: 1
     resources:
         mem_mb=4000,
-        runtime=10,
+        runtime=lambda wildcards, attempt: attempt * 10,
     params:
         spec=network_spec,
         n_categories=N_CATEGORIES,
@@ -49,7 +49,7 @@ rule train_backbone:
     threads: 1
     resources:
         mem_mb=4000,
-        runtime=1440,
+        runtime=lambda wildcards, attempt: attempt * 1440,
         gpu=config["extraction"]["gpu"],
     params:
         spec=network_spec,

@@ -25,7 +25,7 @@ rule choose_pair:
     threads: 1
     resources:
         mem_mb=solver_mem_mb,
-        runtime=20,
+        runtime=lambda wildcards, attempt: attempt * 20,
     params:
         wanted=lambda wildcards: wanted_pair(wildcards.model),
         support_size=ROBUSTNESS["support_size"],
@@ -54,7 +54,7 @@ rule train_arm:
     threads: 1
     resources:
         mem_mb=4000,
-        runtime=1440,
+        runtime=lambda wildcards, attempt: attempt * 1440,
         gpu=config["extraction"]["gpu"],
     params:
         spec=network_spec,
@@ -95,7 +95,7 @@ rule extract_arm:
     threads: 1
     resources:
         mem_mb=extraction_mem_mb,
-        runtime=720,
+        runtime=lambda wildcards, attempt: attempt * 720,
         gpu=config["extraction"]["gpu"],
     params:
         spec=network_spec,
@@ -123,7 +123,7 @@ rule measure_robustness:
     threads: 1
     resources:
         mem_mb=arm_mem_mb,
-        runtime=120,
+        runtime=lambda wildcards, attempt: attempt * 120,
     params:
         arms=ROBUST_ARMS,
         dataset=DATASET,
@@ -175,7 +175,7 @@ rule tabulate_robustness:
     threads: 1
     resources:
         mem_mb=2000,
-        runtime=60,
+        runtime=lambda wildcards, attempt: attempt * 60,
     params:
         models=ROBUST_MODELS,
         n_seeds=len(ROBUST_SEEDS),

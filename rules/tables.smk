@@ -61,7 +61,7 @@ rule tabulate_dependencies:
     threads: 1
     resources:
         mem_mb=2000,
-        runtime=20,
+        runtime=lambda wildcards, attempt: attempt * 20,
     params:
         fit=FIT,
         test=TEST,
@@ -109,7 +109,7 @@ rule tabulate_networks:
     threads: 1
     resources:
         mem_mb=2000,
-        runtime=60,
+        runtime=lambda wildcards, attempt: attempt * 60,
     params:
         models=MODELS,
         described=NETWORKS,

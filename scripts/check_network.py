@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neuraldeps.glyphs import data_config
@@ -13,6 +12,7 @@ from neuraldeps.networks import (
     describe_network,
     load_checkpoint,
 )
+from neuraldeps.stores import aside
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -34,8 +34,8 @@ def main(
     if checkpoint is not None:
         load_checkpoint(network, checkpoint, model)
     described = describe_network(model, spec, network, n_categories)
-    Path(card).parent.mkdir(parents=True, exist_ok=True)
-    Path(card).write_text(json.dumps(described, indent=2) + "\n")
+    with aside(card) as path:
+        path.write_text(json.dumps(described, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -2,12 +2,11 @@
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neuraldeps.logs import job_log
 from neuraldeps.robustness import choose_pair
-from neuraldeps.stores import open_store
+from neuraldeps.stores import aside, open_store
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -32,7 +31,8 @@ def main(
         key=f"robustness.pair.{model}",
     )
     text = json.dumps({"model": model, **chosen.as_dict()}, indent=1, ensure_ascii=False)
-    Path(pair).write_text(text + "\n", encoding="utf-8")
+    with aside(pair) as path:
+        path.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,11 @@
 """Draw the categories that a base network is not to know."""
 
 import csv
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neuraldeps.generalizability import split_categories
 from neuraldeps.logs import job_log
-from neuraldeps.stores import open_store
+from neuraldeps.stores import aside, open_store
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -18,8 +17,7 @@ def main(images: str, categories: str, *, n_new: int, seed: int) -> None:
     new = set(split_categories(n_categories, n_new, seed).new)
     names = [name for name in ("category_code", "category_name") if name in coords]
     columns = [coords[name].values for name in names]
-    Path(categories).parent.mkdir(parents=True, exist_ok=True)
-    with open(categories, "w", newline="", encoding="utf-8") as file:
+    with aside(categories) as path, path.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(["category", "role", *names])
         for category in range(n_categories):

@@ -1,22 +1,19 @@
 """Train one arm of Table 3: from scratch, or on from a checkpoint with or without the penalty."""
 
-import csv
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning.pytorch.utilities import rank_zero_only
 
 from neuraldeps.logs import job_log
-from neuraldeps.networks import build_network, load_checkpoint, save_checkpoint, weights_digest
+from neuraldeps.networks import build_network, load_checkpoint, weights_digest
 from neuraldeps.poses import PosedGlyphs, bitmap_tensor, seed_of
 from neuraldeps.robustness import DependencyPenalty
 from neuraldeps.stores import fingerprint, open_store
-from neuraldeps.training import TrainingOptions, train
+from neuraldeps.training import TrainingOptions, save_training, train
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -71,17 +68,7 @@ def main(
         extra_loss=extra_loss,
         stop_after=stop_after,
     )
-    _write(network, rows, checkpoint, curve, work_dir)
-
-
-@rank_zero_only
-def _write(network, rows, checkpoint, curve, work_dir) -> None:
-    save_checkpoint(network, checkpoint)
-    with open(curve, "w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    shutil.rmtree(work_dir)
+    save_training(network, rows, checkpoint, curve, work_dir)
 
 
 if __name__ == "__main__":

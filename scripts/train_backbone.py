@@ -1,21 +1,18 @@
 """Train a network from scratch on fresh poses of the glyphs."""
 
-import csv
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning.pytorch.utilities import rank_zero_only
 
 from neuraldeps.logs import job_log
-from neuraldeps.networks import build_network, save_checkpoint
+from neuraldeps.networks import build_network
 from neuraldeps.poses import PosedGlyphs, bitmap_tensor
 from neuraldeps.stores import fingerprint, open_store
-from neuraldeps.training import TrainingOptions, train
+from neuraldeps.training import TrainingOptions, save_training, train
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -51,17 +48,7 @@ def main(
     digest = hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
     work_dir = Path(checkpoint).parent / f".training.{digest[:16]}.partial"
     rows = train(network, data, training, seed=seed, work_dir=work_dir)
-    _write(network, rows, checkpoint, curve, work_dir)
-
-
-@rank_zero_only
-def _write(network, rows, checkpoint, curve, work_dir) -> None:
-    save_checkpoint(network, checkpoint)
-    with open(curve, "w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    shutil.rmtree(work_dir)
+    save_training(network, rows, checkpoint, curve, work_dir)
 
 
 if __name__ == "__main__":

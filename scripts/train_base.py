@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from neuraldeps.generalizability import read_split
 from neuraldeps.logs import job_log
 from neuraldeps.networks import build_network, describe_network
+from neuraldeps.stores import aside
 from scripts import train_backbone
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ def main(
     base = read_split(categories).base.tolist()
     network = build_network(model, spec, len(base), json.loads(Path(whole_card).read_text()))
     described = describe_network(model, spec, network, len(base)) | {"categories": base}
-    Path(card).parent.mkdir(parents=True, exist_ok=True)
-    Path(card).write_text(json.dumps(described) + "\n")
+    with aside(card) as path:
+        path.write_text(json.dumps(described) + "\n")
     train_backbone.main(bitmaps, card, checkpoint, curve, model=model, spec=spec, **training)
 
 

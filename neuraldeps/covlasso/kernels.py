@@ -39,12 +39,12 @@ OUT_OF_KNOTS = 2
 STALLED = 3
 INDEFINITE = 4
 
-# Reassociation and contraction let the loops use vector FMAs; NaN and infinity keep their meaning.
+# No fastmath: a compiler that may reorder or fuse does so differently in the process that compiles
+# and in those that load what it compiled, and the bytes would depend on the cache.
 OPTIONS: dict[str, Any] = {
     "nogil": True,
     "cache": True,
     "error_model": "numpy",
-    "fastmath": {"reassoc", "contract", "arcp", "nsz"},
 }
 
 INLINE: dict[str, Any] = {**OPTIONS, "inline": "always"}

@@ -1,0 +1,51 @@
+"""What numba compiles gives the same bytes in the process that compiles and in one that loads it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+CODE = """
+import hashlib, numpy as np
+from neuraldeps.covlasso import covlasso_path, solve_covlasso
+from neuraldeps.evaluation import Candidates, evaluate
+from neuraldeps.moments import LogitsFile
+rng = np.random.default_rng(0)
+logits = rng.standard_normal((500, 40)) @ rng.standard_normal((40, 60))
+gram = logits.T @ logits / 500
+path = covlasso_path(gram, max_support=12)
+alpha = 0.05 * path.alpha_max
+solution = solve_covlasso(gram, alpha=alpha)
+found = [path.alpha, path.coef, path.dual_gap, solution.coef, solution.dual_gap]
+digest = hashlib.sha256(b"".join(array.tobytes() for array in found))
+candidates = Candidates.from_padded(path.targets, path.support, path.coef)
+file = LogitsFile({logits!r})
+sums = evaluate(file, file, candidates, np.arange(300) % 60).sums
+digest.update(b"".join(array.tobytes() for array in sums))
+print(digest.hexdigest())
+"""
+
+
+def test_cold_and_warm_cache_give_the_same_bytes(tmp_path):
+    import numpy as np
+
+    from tests.unit.test_moments import write_logits
+
+    logits = write_logits(
+        tmp_path / "f.zarr", np.random.default_rng(1).standard_normal((300, 60)), rows=128
+    )
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    digests = [
+        subprocess.run(
+            [sys.executable, "-c", CODE.format(logits=logits)],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for _ in range(2)
+    ]
+    assert list((tmp_path / "cache").rglob("*.nbc"))
+    assert digests[0] == digests[1]
