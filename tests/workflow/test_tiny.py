@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 import yaml
 
-from tests.workflow.conftest import HERE, contents, snakemake
+from tests.workflow.conftest import HERE, ROOT, contents, snakemake
 
 
 def planned(folder, config, *arguments):
@@ -134,6 +134,15 @@ def test_report_needs_nothing_but_the_results(tiny):
     run = snakemake(tiny, HERE / "tiny.yaml", "--report", "report.html")
     assert run.returncode == 0, run.stdout
     assert "Table 1" in (tiny / "report.html").read_text()
+
+
+def test_the_readmes_code_runs(tiny, monkeypatch, capsys):
+    monkeypatch.chdir(tiny)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.S)
+    assert len(blocks) == 2
+    for block in blocks:
+        exec(block.replace("resnet18", "resnet"), {})
+    assert " =\n" in capsys.readouterr().out
 
 
 WRONG = [
