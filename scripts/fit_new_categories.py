@@ -138,12 +138,12 @@ def _dataset(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
+    with job_log(snakemake.log.text):
         main(
             snakemake.input.logits,
             snakemake.input.categories,
             snakemake.output.weights,
-            snakemake.output.times,
+            snakemake.log.times,
             variants=snakemake.params.variants,
             samples_per_category=snakemake.params.samples_per_category,
             held_out=snakemake.params.held_out,

@@ -28,10 +28,16 @@ def main(
         for row in pd.read_csv(path).itertuples():
             step = {"step": f"learn W, {row.variant}", "passes": row.passes, "cpu_s": row.seconds}
             rows.append(what | step)
-    frame = pd.DataFrame(rows)
+    columns = ["model", "setting", "seed", "step", "passes", "cpu_s", "wall_s"]
+    frame = pd.DataFrame(rows, columns=columns)
     frame["cpu_s_per_pass"] = (frame["cpu_s"] / frame["passes"]).round(3)
     Path(times).parent.mkdir(parents=True, exist_ok=True)
     frame.to_csv(times, index=False)
+
+
+def existing(paths: Sequence[str]) -> list[str]:
+    """Paths of the log files that still stand; the others' times are left out."""
+    return [path for path in paths if Path(path).exists()]
 
 
 def _trainings(paths: Sequence[str], epochs: Mapping[str, int]) -> Iterator[dict[str, Any]]:
@@ -57,10 +63,10 @@ def _seconds(path: str) -> dict[str, float]:
 if __name__ == "__main__":
     with job_log(snakemake.log[0]):
         main(
-            snakemake.input.baseline,
-            snakemake.input.base,
-            snakemake.input.extraction,
-            snakemake.input.learning,
+            existing(snakemake.params.baseline),
+            existing(snakemake.params.base),
+            existing(snakemake.params.extraction),
+            existing(snakemake.params.learning),
             snakemake.output.times,
             epochs=snakemake.params.epochs,
         )

@@ -32,6 +32,7 @@ from scripts import (
     fit_new_categories,
     render_bitmaps,
     tabulate_generalizability,
+    tabulate_times,
     train_backbone,
     train_base,
 )
@@ -569,3 +570,25 @@ def test_tables_are_written_in_all_forms_twice_the_same(tmp_path):
     assert "The softmax always runs over all categories" in text
     assert "hides collapse" in (tmp_path / "one/table4.md").read_text()
     assert "_text" not in (tmp_path / "one/table4.csv").read_text()
+
+
+def test_times_are_those_of_the_log_files_that_stand(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    benchmark = "s\tcpu_time\n20.0\t8.0\n"
+    given = {
+        "logs/benchmarks/train_backbone/net.tsv": benchmark,
+        "logs/benchmarks/train_base/net/900to100/3.tsv": benchmark,
+        "logs/benchmarks/extract_base_logits/net/900to100/3/fit.tsv": benchmark,
+        "logs/fit_new_categories/net/900to100/3/multiclass.csv": "variant,passes,seconds\nall-l2,50,5.0\n",
+    }
+    for path, text in given.items():
+        Path(path).parent.mkdir(parents=True)
+        Path(path).write_text(text)
+    gone = tabulate_times.existing(["logs/benchmarks/train_base/net/900to100/4.tsv"])
+    assert gone == []
+    tabulate_times.main(*([path] for path in given), "times.csv", epochs={"net": 4})
+    found = pd.read_csv("times.csv")
+    assert found["setting"].tolist() == ["baseline", "900to100", "900to100", "900to100"]
+    assert found["step"].tolist()[2:] == ["extract logits", "learn W, all-l2"]
+    assert found["cpu_s"].tolist() == [8.0, 8.0, 8.0, 5.0]
+    assert found["cpu_s_per_pass"].tolist() == [2.0, 2.0, 8.0, 0.1]
