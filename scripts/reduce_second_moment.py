@@ -1,8 +1,8 @@
 """Reduce the logits of two networks to their uncentred second moment."""
 
 import contextlib
-import importlib
 import logging
+import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,7 +70,7 @@ def connect(scheduler: str) -> "Client":
         ) from error
     client.wait_for_workers(1)
     try:
-        workers = client.run(lambda: importlib.import_module("neuraldeps.moments").__name__)
+        workers = client.run(pkgutil.resolve_name, "neuraldeps.moments:__name__")
     except ImportError as error:
         client.close()
         raise InputError(
