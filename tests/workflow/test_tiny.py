@@ -124,7 +124,7 @@ def test_another_model_adds_its_own_jobs_and_pairs(tiny, tmp_path):
 
     jobs = planned(tiny, written(tmp_path, add))
     assert jobs["train_backbone"] == 1
-    assert jobs["extract_logits"] == 3
+    assert jobs["extract_logits"] == 2
     assert jobs["reduce_second_moment"] == 3
     assert jobs["gather_covlasso"] == jobs["evaluate_dependencies"] == 5
     assert "render_glyphs" not in jobs
