@@ -1,8 +1,5 @@
 """Problems that break solvers: ties, duplicates, tiny and huge scales, rank one, bad input."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import scipy.linalg
@@ -10,9 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuraldeps.covlasso import MomentError, UncertifiedError, covlasso_path, solve_covlasso
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from fuzz_covlasso import Tally, check_problem, fuzz, relative_gap
+from tests.fuzz_covlasso import Tally, check_problem, fuzz, relative_gap
 
 GENERATOR = np.random.default_rng(0)
 FRACTIONS = (0.9, 0.5, 0.1, 1e-2, 1e-4, 1e-6)
