@@ -53,9 +53,16 @@ wildcard_constraints:
     part=r"\d+",
 
 
+def in_order(entry):
+    """The same for any order of the keys: who moves a line of the configuration reruns nothing."""
+    if isinstance(entry, dict):
+        return {key: in_order(entry[key]) for key in sorted(entry)}
+    return entry
+
+
 def model_spec(wildcards):
     """A model's entry in the configuration, as plain Python."""
-    return config["models"][wildcards.model]
+    return in_order(config["models"][wildcards.model])
 
 
 def network_spec(wildcards):

@@ -147,7 +147,9 @@ rule fit_new_categories:
         mem_mb=learning_mem_mb,
         runtime=lambda wildcards, attempt: attempt * 720,
     params:
-        variants=GENERAL["variants"],
+        variants={
+            name: in_order(variant) for name, variant in GENERAL["variants"].items()
+        },
         samples_per_category=GENERAL["samples_per_category"],
         held_out=GENERAL["held_out"],
         binary=lambda wildcards: wildcards.task == "balanced",

@@ -1,6 +1,6 @@
 # What the rules of Table 3 share: the arms, their inputs and their options.
 
-ROBUSTNESS = config["robustness"]
+ROBUSTNESS = in_order(config["robustness"])
 ROBUST_MODELS = TRAINED if ROBUSTNESS["models"] == "all" else list(ROBUSTNESS["models"])
 ROBUST_SEEDS = [config["seed"] + number for number in range(ROBUSTNESS["seeds"])]
 ROBUST_ROLES = {"fit": FIT, "test": TEST, "ood": ROBUSTNESS["ood_split"]}
@@ -91,8 +91,8 @@ def arm_options(wildcards):
     kept += ["accelerator", "devices", "num_nodes", "strategy"]
     options = {key: own[key] for key in kept} | ROBUSTNESS["finetune"]
     return {
-        key: value
-        for key, value in options.items()
+        key: options[key]
+        for key in sorted(options)
         if "samples_per_category" not in key
     }
 
