@@ -27,7 +27,7 @@ def written(tmp_path, change):
     config = yaml.safe_load((HERE / "tiny.yaml").read_text())
     change(config)
     path = tmp_path / "changed.yaml"
-    path.write_text(yaml.safe_dump(config))
+    path.write_text(yaml.safe_dump(config, sort_keys=False))
     return path
 
 
@@ -101,6 +101,18 @@ def test_one_core_and_two_cores_give_the_same_bytes(tiny, tmp_path):
 
 def test_a_second_run_has_nothing_to_do(tiny):
     assert planned(tiny, HERE / "tiny.yaml") == {}
+
+
+def test_keys_in_another_order_rerun_nothing(tiny, tmp_path):
+    def turn(config):
+        for section in (*config["models"].values(), config["robustness"]):
+            turned = dict(reversed(section.items()))
+            section.clear()
+            section.update(turned)
+        train = config["models"]["resnet"]["train"]
+        config["models"]["resnet"]["train"] = dict(reversed(train.items()))
+
+    assert planned(tiny, written(tmp_path, turn)) == {}
 
 
 def test_another_penalty_reruns_what_depends_on_it(tiny, tmp_path):
