@@ -3,7 +3,7 @@
 import difflib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from typing import Any
 
 import yaml
@@ -40,8 +40,19 @@ def check_config(config: Mapping[str, Any], schema_path: str, name: str) -> None
     )
     if errors:
         raise InputError(f"{name}: {_one_line(errors[0])}")
-    for problem in _contradictions(config, schema):
+    for problem in _contradictions(_filled(config, schema)):
         raise InputError(f"{name}: {problem}")
+
+
+def count_new(share: float, n_categories: int) -> int:
+    """New categories of a setting: a number, or a share of all categories below 1.
+
+    Examples
+    --------
+    >>> count_new(0.1, 1000), count_new(1, 1000)
+    (100, 1)
+    """
+    return max(1, round(share * n_categories)) if share < 1 else int(share)
 
 
 def _key(parts: Iterable[str | int]) -> str:
@@ -93,25 +104,31 @@ def _one_line(error: ValidationError) -> str:
             return f"{key} is {value!r}: {error.message.splitlines()[0]}{about}"
 
 
-def _default(schema: Mapping[str, Any], *keys: str) -> Any:
-    for key in keys:
-        schema = schema["properties"][key]
-    return schema.get("default")
+def _filled(value: Any, schema: Mapping[str, Any]) -> Any:
+    """A copy of a valid value with the defaults of its schema in place of what is missing."""
+    if not isinstance(value, Mapping):
+        return value
+    known, further = schema.get("properties", {}), schema.get("additionalProperties")
+    defaults = {key: child["default"] for key, child in known.items() if "default" in child}
+    others = further if isinstance(further, Mapping) else {}
+    return {
+        key: _filled(child, known.get(key, others)) for key, child in (defaults | {**value}).items()
+    }
 
 
-def _contradictions(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterable[str]:
+def _contradictions(config: Mapping[str, Any]) -> Iterable[str]:
     """What no schema can say: keys that disagree with each other."""
+    yield from _model_contradictions(config)
+    yield from _split_contradictions(config["dataset"])
+    yield from _pair_contradictions(config)
+    yield from _robustness_contradictions(config)
+    yield from _generalizability_contradictions(config)
+    yield from _figure_contradictions(config)
 
-    def value(*keys: str) -> Any:
-        at: Any = config
-        for key in keys:
-            if key not in at:
-                return _default(schema, *keys)
-            at = at[key]
-        return at
 
+def _model_contradictions(config: Mapping[str, Any]) -> Iterable[str]:
+    """Where the weights or logits of a network come from: said once."""
     models, dataset = config["models"], config["dataset"]
-    n_categories = dataset["n_categories"]
     for model, spec in models.items():
         given = [source for source in SOURCES if spec.get(source)]
         if len(given) != 1:
@@ -126,45 +143,109 @@ def _contradictions(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Ite
                 f"models.{model}.train draws glyphs but dataset.name is {dataset['name']}; give "
                 f"models.{model}.pretrained or models.{model}.checkpoint"
             )
-        for split in value("splits", "fit"), value("splits", "test"):
+        for split in config["splits"].values():
             if given == ["logits"] and split not in spec["logits"]:
                 yield f"missing key models.{model}.logits.{split}; add the path of its logits"
-    yield from _split_contradictions(dataset)
-    for role in ("fit", "test"):
-        split = value("splits", role)
+
+
+def _pair_contradictions(config: Mapping[str, Any]) -> Iterable[str]:
+    """Pairs of networks, and what CovLasso is solved and judged on."""
+    models, dataset, table1 = config["models"], config["dataset"], config["tables"]["table1"]
+    for role, split in config["splits"].items():
         if split not in dataset["splits"]:
-            known = ", ".join(dataset["splits"])
-            yield f"splits.{role} is {split!r}; it must be one of dataset.splits: {known}"
-    for keys, word in ((("pairs",), "all"), (("tables", "table1", "cases"), "auto")):
-        given = value(*keys)
+            yield f"splits.{role} is {split!r}; it must be {_one_of(dataset['splits'], 'dataset.splits')}"
+    pairs, cases = config["pairs"], table1["cases"]
+    for key, given, word in ("pairs", pairs, "all"), ("tables.table1.cases", cases, "auto"):
         if isinstance(given, str) and given != word:
-            yield f"{'.'.join(keys)} is {given!r}; it must be {word}, or be spelled out"
-    pairs = value("pairs")
+            yield f"{key} is {given!r}; it must be {word}, or be spelled out"
     for number, pair in enumerate([] if isinstance(pairs, str) else pairs):
         for model in pair:
             if model not in models:
-                yield f"pairs[{number}] names {model!r}; it must be one of models: {', '.join(models)}"
-    max_support = value("covlasso", "max_support")
-    if max_support >= n_categories:
+                yield f"pairs[{number}] names {model!r}; it must be {_one_of(models, 'models')}"
+    max_support, sizes = config["covlasso"]["max_support"], table1["support_size"]
+    if max_support >= dataset["n_categories"]:
         yield (
             f"covlasso.max_support is {max_support}; it must be less than "
-            f"dataset.n_categories, {n_categories}"
+            f"dataset.n_categories, {dataset['n_categories']}"
         )
-    sizes = value("tables", "table1", "support_size")
     if sizes[0] > sizes[1] or sizes[1] > max_support:
         yield (
             f"tables.table1.support_size is {sizes}; it must rise and end at most at "
             f"covlasso.max_support, {max_support}"
         )
-    chord_model = value("figures", "chord", "model")
-    if chord_model is not None and chord_model not in models:
-        yield f"figures.chord.model is {chord_model!r}; it must be one of models: {', '.join(models)}"
-    chord = sum(value("figures", "chord", key) for key in ("n_base", "n_targets"))
-    if chord > n_categories:
+
+
+def _robustness_contradictions(config: Mapping[str, Any]) -> Iterable[str]:
+    """What Table 3 is made of."""
+    given, splits = config["robustness"], config["dataset"]["splits"]
+    models = yield from _trained_here(config, "robustness")
+    if isinstance(given["pair"], str) and given["pair"] != "auto":
+        yield f"robustness.pair is {given['pair']!r}; it must be auto, or map models to pairs"
+    if models and given["ood_split"] not in splits:
+        known = _one_of(splits, "dataset.splits")
+        yield f"robustness.ood_split is {given['ood_split']!r}; it must be {known}"
+    start = given["start_epochs"]
+    for model in models:
+        epochs = config["models"][model]["train"]["epochs"]
+        if start is not None and start > epochs:
+            yield (
+                f"robustness.start_epochs is {start}; it must be at most "
+                f"models.{model}.train.epochs, {epochs}"
+            )
+
+
+def _generalizability_contradictions(config: Mapping[str, Any]) -> Iterable[str]:
+    """What Tables 2 and 4 are made of."""
+    given, splits = config["generalizability"], config["dataset"]["splits"]
+    n_categories = config["dataset"]["n_categories"]
+    split = given["split"] or config["splits"]["fit"]
+    models = yield from _trained_here(config, "generalizability")
+    if models and split not in splits:
+        known = _one_of(splits, "dataset.splits")
+        yield f"generalizability.split is {split!r}; it must be {known}"
+    if models and split == config["splits"]["test"]:
+        yield f"generalizability.split is {split!r}, which judges; take another of dataset.splits"
+    for number, new in enumerate(given["new"]):
+        if count_new(new, n_categories) >= n_categories - 1:
+            yield (
+                f"generalizability.new[{number}] is {new}; it must leave two of "
+                f"dataset.n_categories, {n_categories}"
+            )
+    if given["default_variant"] not in given["variants"]:
+        known = _one_of(given["variants"], "generalizability.variants")
+        yield f"generalizability.default_variant is {given['default_variant']!r}; it must be {known}"
+
+
+def _trained_here(config: Mapping[str, Any], block: str) -> Generator[str, None, list[str]]:
+    """Give a block's networks back; they must be trained here."""
+    trained = [model for model, spec in config["models"].items() if spec.get("train")]
+    models = config[block]["models"]
+    if isinstance(models, str):
+        if models != "all":
+            yield f"{block}.models is {models!r}; it must be all, or a list"
+        return trained
+    for model in models:
+        if model not in trained:
+            known = _one_of(trained, "the trained models")
+            yield f"{block}.models names {model!r}; it must be {known}"
+    return models
+
+
+def _figure_contradictions(config: Mapping[str, Any]) -> Iterable[str]:
+    chord, n_categories = config["figures"]["chord"], config["dataset"]["n_categories"]
+    if chord["model"] is not None and chord["model"] not in config["models"]:
+        known = _one_of(config["models"], "models")
+        yield f"figures.chord.model is {chord['model']!r}; it must be {known}"
+    shown = chord["n_base"] + chord["n_targets"]
+    if shown > n_categories:
         yield (
-            f"figures.chord.n_base + n_targets is {chord}; it must be at most "
+            f"figures.chord.n_base + n_targets is {shown}; it must be at most "
             f"dataset.n_categories, {n_categories}"
         )
+
+
+def _one_of(names: Iterable[str], what: str) -> str:
+    return f"one of {what}: {', '.join(names)}"
 
 
 def _split_contradictions(dataset: Mapping[str, Any]) -> Iterable[str]:

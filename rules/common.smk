@@ -5,7 +5,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
-from neuraldeps.config import check_config
+from neuraldeps.config import check_config, count_new
 from neuraldeps.errors import InputError
 
 SCHEMA = str(Path(workflow.basedir) / "schemas/config.schema.yaml")

@@ -4,10 +4,7 @@ GENERAL = config["generalizability"]
 GENERAL_MODELS = TRAINED if GENERAL["models"] == "all" else list(GENERAL["models"])
 GENERAL_SEEDS = [config["seed"] + number for number in range(GENERAL["seeds"])]
 GENERAL_SPLIT = GENERAL["split"] or FIT
-# a number of new categories, or a share of all
-NEW_COUNTS = [
-    max(1, round(new * N_CATEGORIES)) if new < 1 else int(new) for new in GENERAL["new"]
-]
+NEW_COUNTS = [count_new(new, N_CATEGORIES) for new in GENERAL["new"]]
 # in the paper's words, 900 -> 100 is 900to100; the baseline knows all categories
 SETTINGS = {f"{N_CATEGORIES - n_new}to{n_new}": n_new for n_new in NEW_COUNTS}
 SETTING_OF_ONE = f"{N_CATEGORIES - 1}to1"
@@ -19,37 +16,6 @@ GENERAL_RUNS = [
     for setting, task in TASKS
     for seed in GENERAL_SEEDS
 ]
-
-
-def generalizability_problems():
-    """What the schema cannot say about the block."""
-    if isinstance(GENERAL["models"], str) and GENERAL["models"] != "all":
-        yield f"generalizability.models is {GENERAL['models']!r}; it must be all, or a list"
-    for model in GENERAL_MODELS:
-        if model not in TRAINED:
-            known = ", ".join(TRAINED)
-            yield f"generalizability.models names {model!r}; it must be one of the trained models: {known}"
-    if GENERAL_MODELS and GENERAL_SPLIT not in SPLITS:
-        known = ", ".join(SPLITS)
-        yield f"generalizability.split is {GENERAL_SPLIT!r}; it must be one of dataset.splits: {known}"
-    if GENERAL_MODELS and GENERAL_SPLIT == TEST:
-        yield f"generalizability.split is {TEST!r}, which judges; take another of dataset.splits"
-    for number, n_new in enumerate(NEW_COUNTS):
-        if n_new >= N_CATEGORIES - 1:
-            yield (
-                f"generalizability.new[{number}] is {GENERAL['new'][number]}; it must leave two of "
-                f"dataset.n_categories, {N_CATEGORIES}"
-            )
-    if GENERAL["default_variant"] not in GENERAL["variants"]:
-        known = ", ".join(GENERAL["variants"])
-        yield (
-            f"generalizability.default_variant is {GENERAL['default_variant']!r}; it must be one of "
-            f"generalizability.variants: {known}"
-        )
-
-
-for problem in generalizability_problems():
-    raise WorkflowError(f"{CONFIG_NAME}: {problem}")
 
 
 wildcard_constraints:

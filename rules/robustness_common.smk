@@ -9,37 +9,6 @@ FINETUNED = ["control", "literal", "normalised"]
 ROBUST_ARMS = ["baseline", *FINETUNED]
 
 
-def robustness_problems():
-    """What the schema cannot say about the block."""
-    known = f"one of the trained models: {', '.join(TRAINED)}"
-    if isinstance(ROBUSTNESS["models"], str) and ROBUSTNESS["models"] != "all":
-        yield f"robustness.models is {ROBUSTNESS['models']!r}; it must be all, or a list"
-    for model in ROBUST_MODELS:
-        if model not in TRAINED:
-            yield f"robustness.models names {model!r}; it must be {known}"
-    if isinstance(ROBUSTNESS["pair"], str) and ROBUSTNESS["pair"] != "auto":
-        yield f"robustness.pair is {ROBUSTNESS['pair']!r}; it must be auto, or map models to pairs"
-    if ROBUST_MODELS and ROBUSTNESS["ood_split"] not in SPLITS:
-        yield (
-            f"robustness.ood_split is {ROBUSTNESS['ood_split']!r}; it must be one of "
-            f"dataset.splits: {', '.join(SPLITS)}"
-        )
-    for model in (model for model in ROBUST_MODELS if model in TRAINED):
-        start, epochs = (
-            ROBUSTNESS["start_epochs"],
-            config["models"][model]["train"]["epochs"],
-        )
-        if start is not None and start > epochs:
-            yield (
-                f"robustness.start_epochs is {start}; it must be at most "
-                f"models.{model}.train.epochs, {epochs}"
-            )
-
-
-for problem in robustness_problems():
-    raise WorkflowError(f"{CONFIG_NAME}: {problem}")
-
-
 wildcard_constraints:
     arm=one_of([*ROBUST_ARMS, "start"]),
     seed=r"\d+",

@@ -55,6 +55,28 @@ WRONG = [
     ("tables.table1.support_size", [4, 3], r"support_size is \[4, 3\]; it must rise"),
     ("dataset.splits.fit.csv", "a.csv", r"splits\.fit\.csv is for photos but .* is glyphs; remove"),
     ("dataset.name", "images", r"train draws glyphs but dataset.name is images; give .*pretrained"),
+    ("robustness.models", "some", r"robustness\.models is 'some'; it must be all, or a list"),
+    ("robustness.models", ["vit"], r"names 'vit'; it must be one of the trained models: resnet18"),
+    ("robustness.pair", "best", r"robustness\.pair is 'best'; it must be auto, or map models"),
+    ("robustness.ood_split", "far", r"ood_split is 'far'; it must be one of dataset\.splits: fit"),
+    (
+        "robustness.start_epochs",
+        9,
+        r"start_epochs is 9; .* at most models\.resnet18\.train\.epochs, 4",
+    ),
+    ("generalizability.models", "some", r"generalizability\.models is 'some'; it must be all, or"),
+    (
+        "generalizability.split",
+        "train",
+        r"generalizability\.split is 'train'; it must be one of data",
+    ),
+    ("generalizability.split", "test", r"split is 'test', which judges; take another of dataset"),
+    (
+        "generalizability.new",
+        [0.1, 999],
+        r"new\[1\] is 999; it must leave two of .*categories, 1000",
+    ),
+    ("generalizability.default_variant", "l3", r"is 'l3'; it must be one of generalizability\.var"),
     ("figures.chord.n_base", 999, r"n_base \+ n_targets is 1009; it must be at most"),
 ]
 
