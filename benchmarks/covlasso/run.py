@@ -17,10 +17,11 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from peers import ONE_BY_ONE, Peers
+
+from neuraldeps.covlasso import covlasso_path, solve_covlasso
 
 from data import load_or_make
-from neuraldeps.covlasso import covlasso_path, solve_covlasso
+from peers import ONE_BY_ONE, Peers
 
 GOAL = 1e-10
 log = logging.getLogger("benchmark")
