@@ -13,6 +13,13 @@ from neuraldeps.errors import InputError
 
 SPLIT_DEFAULTS = {"labels": True, "n_views": 1, "dataset_download": False}
 SOURCES = ("train", "pretrained", "checkpoint", "logits")
+# options of models.<name>.train that photos are loaded and augmented with
+OF_PHOTOS = (
+    *("split", "scale", "ratio", "hflip", "vflip", "color_jitter", "aa", "train_interpolation"),
+    *("reprob", "remode", "recount", "mixup", "cutmix", "cutmix_minmax"),
+    *("mixup_prob", "mixup_switch_prob", "mixup_mode"),
+)
+STREAMS = ("wds/", "tfds/", "hfids/")
 
 
 def check_config(config: Mapping[str, Any], schema_path: str, name: str) -> None:
@@ -40,7 +47,7 @@ def check_config(config: Mapping[str, Any], schema_path: str, name: str) -> None
     )
     if errors:
         raise InputError(f"{name}: {_one_line(errors[0])}")
-    for problem in _contradictions(_filled(config, schema)):
+    for problem in _contradictions(_filled(config, schema), config):
         raise InputError(f"{name}: {problem}")
 
 
@@ -116,8 +123,13 @@ def _filled(value: Any, schema: Mapping[str, Any]) -> Any:
     }
 
 
-def _contradictions(config: Mapping[str, Any]) -> Iterable[str]:
-    """What no schema can say: keys that disagree with each other."""
+def _contradictions(config: Mapping[str, Any], given: Mapping[str, Any]) -> Iterable[str]:
+    """What no schema can say: keys, with defaults or as given, that disagree with each other."""
+    if config["dataset"]["name"] == "glyphs":
+        for model, spec in given["models"].items():
+            for key in OF_PHOTOS:
+                if key in spec.get("train", {}):
+                    yield f"models.{model}.train.{key} is for photos but dataset.name is glyphs; remove it"
     yield from _model_contradictions(config)
     yield from _split_contradictions(config["dataset"])
     yield from _pair_contradictions(config)
@@ -138,14 +150,32 @@ def _model_contradictions(config: Mapping[str, Any]) -> Iterable[str]:
             yield f"missing key models.{model}.architecture; add the name of a timm model"
         elif given != ["logits"] and dataset["name"] == "logits":
             yield f"models.{model} is a network but dataset.name is logits; give models.{model}.logits"
-        elif given == ["train"] and dataset["name"] != "glyphs":
-            yield (
-                f"models.{model}.train draws glyphs but dataset.name is {dataset['name']}; give "
-                f"models.{model}.pretrained or models.{model}.checkpoint"
-            )
+        elif given == ["train"] and dataset["name"] == "images":
+            yield from _training_contradictions(config, f"models.{model}.train", spec["train"])
         for split in config["splits"].values():
             if given == ["logits"] and split not in spec["logits"]:
                 yield f"missing key models.{model}.logits.{split}; add the path of its logits"
+
+
+def _training_contradictions(
+    config: Mapping[str, Any], key: str, train: Mapping[str, Any]
+) -> Iterable[str]:
+    """Where photos to train on come from, and how they are mixed."""
+    splits, split = config["dataset"]["splits"], train["split"]
+    if split not in splits:
+        yield f"{key}.split is {split!r}; it must be {_one_of(splits, 'dataset.splits')}"
+    elif split == config["splits"]["test"]:
+        yield f"{key}.split is {split!r}, which judges; take another of dataset.splits"
+    elif not splits[split]["labels"]:
+        yield f"{key}.split is {split!r}, whose images have no labels; take another of dataset.splits"
+    elif (splits[split]["dataset"] or "").startswith(STREAMS):
+        yield (
+            f"{key}.split is {split!r}, which can only be read through; take another of dataset.splits, "
+            "or unpack it into folders"
+        )
+    mixes = train["mixup"] or train["cutmix"] or train["cutmix_minmax"]
+    if mixes and train["batch_size"] % 2:
+        yield f"{key}.batch_size is {train['batch_size']}; mixup and cutmix want it even"
 
 
 def _pair_contradictions(config: Mapping[str, Any]) -> Iterable[str]:
@@ -205,6 +235,14 @@ def _generalizability_contradictions(config: Mapping[str, Any]) -> Iterable[str]
         yield f"generalizability.split is {split!r}; it must be {known}"
     if models and split == config["splits"]["test"]:
         yield f"generalizability.split is {split!r}, which judges; take another of dataset.splits"
+    balanced = given["balanced"]
+    if models and balanced and config["dataset"]["name"] == "images" and split in splits:
+        each = splits[split]["samples_per_category"]
+        if each is None or each < balanced:
+            yield (
+                f"generalizability.balanced is {balanced}; dataset.splits.{split}.samples_per_category "
+                "must be at least as much, and leave images to judge on"
+            )
     for number, new in enumerate(given["new"]):
         if count_new(new, n_categories) >= n_categories - 1:
             yield (

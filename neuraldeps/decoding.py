@@ -1,5 +1,6 @@
 """Photos read through an index, by timm's own transforms, in worker processes."""
 
+import contextlib
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, default_colla
 
 from neuraldeps.errors import InputError
 from neuraldeps.images import Range
+from neuraldeps.labels import position_among, rank_within_label
 from neuraldeps.photos import open_source
 from neuraldeps.stores import fingerprint, open_store
 
@@ -84,6 +86,67 @@ class IndexedPhotos:
         )
 
 
+class TrainingPhotos:
+    """Photos to train on, augmented anew by timm in every epoch, and some to validate on.
+
+    Parameters
+    ----------
+    images, validation : str
+        What `index_images` wrote. Images without a label and augmented views are left out.
+    data_config : mapping
+        timm's data configuration of the network.
+    augmentation : mapping
+        Further options of timm's `create_transform`, for training.
+    categories : sequence of int, optional
+        Categories to be learned, ascending, in the order of the network's outputs; all by default.
+        No image of another category is opened.
+    valid_per_category : int
+        Images of each category to validate on: the first ones.
+    seed : int
+
+    Raises
+    ------
+    InputError
+        If a category has no image, or timm does not take the options.
+
+    Notes
+    -----
+    What is drawn for an image depends on the seed, the image's position and the epoch, and not on
+    the process that loads it.
+    """
+
+    def __init__(
+        self,
+        images: str,
+        validation: str,
+        data_config: Mapping[str, Any],
+        augmentation: Mapping[str, Any],
+        categories: Sequence[int] | None,
+        valid_per_category: int,
+        seed: int,
+    ) -> None:
+        try:
+            transform = _Transform(data_config, seed, **augmentation)
+        except (AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"models.{data_config.get('model')}.train: timm makes no such transform "
+                f"({_first_line(error)}); correct scale, ratio, color_jitter or aa"
+            ) from error
+        self._train = _Labelled.from_index(images, transform, categories)
+        self._valid = _Labelled.from_index(validation, transform, categories, valid_per_category)
+
+    def __len__(self) -> int:
+        return len(self._train)
+
+    def epoch(self, epoch: int) -> Dataset:
+        """Images of one epoch, all augmented."""
+        return self._train.in_view(epoch + 1)
+
+    def validation(self) -> Dataset:
+        """Images to watch the training with, as the network is judged on them."""
+        return self._valid
+
+
 class _Rows:
     """Columns of an index."""
 
@@ -94,26 +157,37 @@ class _Rows:
 class _Transform:
     """Pixels of an opened image as the network takes them, (channel, y, x) uint8."""
 
-    def __init__(self, data_config: Mapping[str, Any], seed: int) -> None:
+    def __init__(self, data_config: Mapping[str, Any], seed: int, **augmentation: Any) -> None:
         config = {name: data_config[name] for name in TRANSFORM if name in data_config}
         config["input_size"] = tuple(config["input_size"])
         self.mode = "RGB" if config["input_size"][0] == 3 else "L"
         self.seed = seed
         self.plain = create_transform(**config, normalize=False)
-        self.augmented = create_transform(**config, normalize=False, is_training=True)
+        how = {**config, **augmentation}
+        self.augmented = create_transform(**how, normalize=False, is_training=True)
 
     def __call__(self, image: Image.Image, position: int, view: int) -> Tensor:
         image = image.convert(self.mode)
         if view == 0:
             return self.plain(image)
         draws = np.random.SeedSequence([self.seed, position, view]).generate_state(1)[0]
-        state = random.getstate()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(draws))
-            random.seed(int(draws))
-            pixels = self.augmented(image)
-        random.setstate(state)
-        return pixels
+        with _drawing_from(int(draws)):
+            return self.augmented(image)
+
+
+@contextlib.contextmanager
+def _drawing_from(seed: int) -> Iterator[None]:
+    """Seed, for a while, whatever timm's and torchvision's transforms draw from."""
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002 - what timm draws from
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+        try:
+            yield
+        finally:
+            random.setstate(states[0])
+            np.random.set_state(states[1])  # noqa: NPY002
 
 
 class _Photos(Dataset):
@@ -130,6 +204,60 @@ class _Photos(Dataset):
             return self.transform(image, position, int(self.rows.view[row]))
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             return f"{path}: cannot be read as an image ({_first_line(error)}); mend or remove it"
+
+
+class _Labelled(_Photos):
+    """Images that can be asked for one by one, with their labels; `view` 0 is the image itself."""
+
+    def __init__(self, source: Any, rows: _Rows, transform: _Transform, labels: np.ndarray) -> None:
+        super().__init__(source, rows, transform)
+        self.labels = labels
+
+    @classmethod
+    def from_index(
+        cls,
+        path: str,
+        transform: _Transform,
+        categories: Sequence[int] | None,
+        most: int | None = None,
+    ) -> "_Labelled":
+        """Open the images of some categories, of each at most so many."""
+        index = open_store(path).load()
+        key = f"dataset.splits.{index.attrs['config']['split']}"
+        known = np.arange(index.sizes["category"]) if categories is None else np.array(categories)
+        labels = position_among(known, index["label"].values)
+        rows = np.flatnonzero((labels >= 0) & (index["view"].values == 0))
+        if most is not None:
+            rows = rows[rank_within_label(labels[rows]) < most]
+        missing = np.flatnonzero(np.bincount(labels[rows], minlength=len(known)) == 0)
+        if len(missing):
+            name = index["category_name"].values[known[missing[0]]]
+            raise InputError(
+                f"{key}: {len(missing)} of {len(known)} categories have no image with a label "
+                f"({name!r}); training wants some of each"
+            )
+        spec, access = index.attrs["config"]["spec"], index.attrs["access"]
+        source = open_source(spec, key) if access != "files" else None
+        columns = (index[name].values[rows] for name in ("path", "position", "view"))
+        return cls(source, _Rows(*columns), transform, labels[rows])
+
+    def in_view(self, view: int) -> "_Labelled":
+        """Give the same images in another view."""
+        views = np.full(len(self), view)
+        rows = _Rows(self.rows.path, self.rows.position, views)
+        return _Labelled(self.source, rows, self.transform, self.labels)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, row: int) -> Any:
+        pixels = super().__getitem__(row)
+        return pixels if isinstance(pixels, str) else (pixels, int(self.labels[row]))
+
+    @staticmethod
+    def collate(images: list[Any]) -> Any:
+        """Put a batch together, or give the line that says what is wrong with an image of it."""
+        return _collate(images)
 
 
 class _Streamed(IterableDataset):

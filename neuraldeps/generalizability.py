@@ -17,6 +17,7 @@ from scipy.optimize import minimize
 from scipy.special import entr, logsumexp
 
 from neuraldeps.errors import InputError
+from neuraldeps.labels import position_among
 
 logger = logging.getLogger(__name__)
 
@@ -113,36 +114,6 @@ def read_split(path: str) -> Split:
         rows = [(int(row["category"]), row["role"]) for row in csv.DictReader(file)]
     base, new = ([category for category, is_a in rows if is_a == role] for role in ("base", "new"))
     return Split(np.array(base, np.int64), np.array(new, np.int64))
-
-
-def position_among(categories: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """Position of each label among some ascending categories, -1 where it is none of them.
-
-    Examples
-    --------
-    >>> position_among(np.array([2, 5]), np.array([5, 3, 2, 9]))
-    array([ 1, -1,  0, -1])
-    """
-    at = np.searchsorted(categories, label)
-    found = categories[np.minimum(at, len(categories) - 1)] == label
-    return np.where(found, at, -1)
-
-
-def rank_within_label(label: np.ndarray) -> np.ndarray:
-    """How many earlier images show the same category.
-
-    Examples
-    --------
-    >>> rank_within_label(np.array([7, 7, 1, 7, 1]))
-    array([0, 1, 0, 2, 1])
-    """
-    order = np.argsort(label, kind="stable")
-    ordered = label[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    counts = np.diff(np.r_[starts, len(label)])
-    rank = np.empty(len(label), np.int64)
-    rank[order] = np.arange(len(label)) - np.repeat(starts, counts)
-    return rank
 
 
 @dataclass(frozen=True)

@@ -371,19 +371,99 @@ def index_images(
         seed=seed,
         packages=("timm",),
     )
+    view = np.tile(np.arange(views, dtype=np.int16), len(chosen))
+    return _indexed(listing, known, rows, labels, view, attrs)
+
+
+def index_balanced(
+    index: xr.Dataset, base: np.ndarray, new: np.ndarray, *, n_each: int, seed: int
+) -> xr.Dataset:
+    """Index as many images of new categories as of all base categories: to learn from, and to judge.
+
+    Parameters
+    ----------
+    index : xarray.Dataset
+        What `index_images` made of the split that networks are trained on.
+    base, new : ndarray of int
+        Categories.
+    n_each : int
+        Images of either kind to learn from, of the split's. To judge as many, or as there are, of
+        those that the split's own source holds besides.
+    seed : int
+
+    Returns
+    -------
+    xarray.Dataset
+        As `index_images` gives it, with `part` (train, test) along `sample`.
+
+    Raises
+    ------
+    InputError
+        If there are too few images, or the source is not what was indexed.
+    """
+    made, path = index.attrs["config"], index["path"].values
+    split, n_categories = made["split"], index.sizes["category"]
+    key = f"dataset.splits.{split}"
+    listing, known = _list_split(made["spec"], made["categories"], n_categories, key)
+    labels = _labels(listing, known, made["spec"], key)
+    taken = index["position"].values
+    if taken.max() >= len(labels) or [listing.paths[row] for row in taken] != path.tolist():
+        raise InputError(
+            f"{key}: holds other images than when it was indexed; remove results/images/{split}.zarr"
+        )
+    is_taken = np.zeros(len(labels), bool)
+    is_taken[taken] = True
+    rows, parts = [], []
+    for number, part in enumerate(("train", "test")):
+        rng = np.random.default_rng([seed, zlib.crc32(f"balanced/{part}".encode())])
+        pool = np.flatnonzero(is_taken if part == "train" else ~is_taken)
+        sides = [pool[np.isin(labels[pool], side)] for side in (new, base)]
+        most = min(n_each, *map(len, sides))
+        if most < (n_each if number == 0 else 1):
+            raise InputError(
+                f"generalizability.balanced is {n_each}; {known.names[new[0]]!r} has {len(sides[0])} "
+                f"images to {('learn from', 'judge on')[number]}: change {key}.samples_per_category"
+            )
+        rows += [np.sort(rng.choice(side, most, replace=False)) for side in sides]
+        parts += [part] * (2 * most)
+    chosen = np.concatenate(rows)
+    logger.info(
+        "balanced: %d images to learn from, %d to judge on", *map(parts.count, ("train", "test"))
+    )
+    attrs = provenance(
+        "index_balanced",
+        "Index of images, one category as often as all the others",
+        config={**made, "n_each": n_each, "new": new.tolist()},
+        sources={
+            "listing": _digest(
+                [listing.paths[row] for row in chosen], labels[chosen], listing.access
+            )
+        },
+        seed=seed,
+        packages=("timm",),
+    )
+    view = np.zeros(len(chosen), np.int16)
+    found = _indexed(listing, known, chosen, labels[chosen], view, attrs)
+    return found.assign_coords(part=("sample", strings(parts)))
+
+
+def _indexed(
+    listing: Listing,
+    categories: Categories,
+    rows: np.ndarray,
+    labels: np.ndarray,
+    view: np.ndarray,
+    attrs: Mapping[str, Any],
+) -> xr.Dataset:
     return xr.Dataset(
         coords={
             "label": ("sample", labels.astype(np.int32), {"long_name": "category; -1 is none"}),
-            "path": ("sample", strings(paths)),
+            "path": ("sample", strings([listing.paths[row] for row in rows])),
             "position": ("sample", rows.astype(np.int64), {"long_name": "place in the source"}),
-            "view": (
-                "sample",
-                np.tile(np.arange(views, dtype=np.int16), len(chosen)),
-                {"long_name": "0 is the image itself, others are augmented"},
-            ),
-            "category": np.arange(n_categories, dtype=np.int32),
-            "category_name": ("category", strings(known.names)),
-            "category_code": ("category", strings(known.codes)),
+            "view": ("sample", view, {"long_name": "0 is the image itself, others are augmented"}),
+            "category": np.arange(len(categories.codes), dtype=np.int32),
+            "category_name": ("category", strings(categories.names)),
+            "category_code": ("category", strings(categories.codes)),
         },
         attrs={"access": listing.access, **attrs},
     )

@@ -6,7 +6,7 @@ import random
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,16 +19,19 @@ from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
-from timm.data import resolve_model_data_config
+from timm.data import Mixup, resolve_model_data_config
+from timm.data.random_erasing import RandomErasing
 from timm.optim import create_optimizer_v2
 from timm.scheduler import create_scheduler_v2
 from timm.utils import accuracy
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from neuraldeps.decoding import TrainingPhotos
+from neuraldeps.errors import InputError
 from neuraldeps.networks import Standardise, save_checkpoint
-from neuraldeps.poses import seed_of
-from neuraldeps.stores import aside
+from neuraldeps.poses import PosedGlyphs, bitmap_tensor, seed_of
+from neuraldeps.stores import aside, open_store
 
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 logger = logging.getLogger(__name__)
@@ -63,6 +66,12 @@ class TrainingOptions:
         For ``timm.scheduler.create_scheduler_v2``, stepped after every update.
     smoothing : float
         Label smoothing.
+    scale, ratio, hflip, vflip, color_jitter, aa, train_interpolation
+        How photos are augmented; for ``timm.data.create_transform``, whose defaults None takes.
+    reprob, remode, recount
+        For ``timm.data.random_erasing.RandomErasing``.
+    mixup, cutmix, cutmix_minmax, mixup_prob, mixup_switch_prob, mixup_mode
+        For ``timm.data.Mixup``.
     clip_grad, clip_mode
         Gradient clipping, by `norm` or `value`.
     channels_last : bool
@@ -85,6 +94,22 @@ class TrainingOptions:
     min_lr: float = 0.0
     sched_kwargs: Mapping[str, Any] = field(default_factory=dict)
     smoothing: float = 0.0
+    scale: Sequence[float] | None = None
+    ratio: Sequence[float] | None = None
+    hflip: float = 0.5
+    vflip: float = 0.0
+    color_jitter: float | Sequence[float] | None = 0.4
+    aa: str | None = None
+    train_interpolation: str = "random"
+    reprob: float = 0.0
+    remode: str = "pixel"
+    recount: int = 1
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    cutmix_minmax: Sequence[float] | None = None
+    mixup_prob: float = 1.0
+    mixup_switch_prob: float = 0.5
+    mixup_mode: str = "batch"
     clip_grad: float | None = None
     clip_mode: str = "norm"
     channels_last: bool = True
@@ -98,6 +123,70 @@ class TrainingOptions:
     def as_config(self) -> dict[str, Any]:
         """Plain values, for provenance."""
         return asdict(self)
+
+    def augmentation(self) -> dict[str, Any]:
+        """How one photo is augmented, for `timm.data.create_transform`."""
+        return {
+            "scale": self.scale,
+            "ratio": self.ratio,
+            "hflip": self.hflip,
+            "vflip": self.vflip,
+            "color_jitter": self.color_jitter,
+            "auto_augment": self.aa,
+            "interpolation": self.train_interpolation,
+        }
+
+
+def open_training_data(
+    images: str,
+    validation: str | None,
+    card: Mapping[str, Any],
+    options: TrainingOptions,
+    *,
+    samples_per_category: int,
+    valid_samples_per_category: int,
+    seed: int,
+) -> TrainingData:
+    """Open what a network learns from: glyphs in fresh poses, or photos.
+
+    Parameters
+    ----------
+    images : str
+        What `render_bitmaps` or `index_images` wrote.
+    validation : str, optional
+        Index of photos to validate on; by default those that are trained on.
+    card : mapping
+        Description of the network: timm's data configuration, and `categories`, if it learns some
+        of them only.
+    options : TrainingOptions
+    samples_per_category, valid_samples_per_category : int
+        Images of each category in an epoch (of photos all) and in the validation set.
+    seed : int
+
+    Raises
+    ------
+    InputError
+        If photos cannot be trained on as asked for.
+    """
+    store, categories = open_store(images), card.get("categories")
+    if "bitmap" in store:
+        bitmaps = store["bitmap"].values
+        return PosedGlyphs(
+            bitmap_tensor(bitmaps if categories is None else bitmaps[categories]),
+            samples_per_category,
+            valid_samples_per_category,
+            card["input_size"][-1],
+            seed,
+        )
+    return TrainingPhotos(
+        images,
+        validation or images,
+        card,
+        options.augmentation(),
+        categories,
+        valid_samples_per_category,
+        seed_of(seed, "augment"),
+    )
 
 
 def train(
@@ -133,7 +222,16 @@ def train(
     list of dict
         One row per epoch: `epoch` (from 1), `train_loss` (in nats), `valid_loss`, `valid_top1`,
         `valid_top5` (in percent), `learning_rate` (at the epoch's end).
+
+    Raises
+    ------
+    InputError
+        If an epoch has not one batch, or an image cannot be read.
     """
+    if len(data) < options.batch_size:
+        raise InputError(
+            f"batch_size is {options.batch_size}; there are {len(data)} images to train on: lower it"
+        )
     work_dir = Path(work_dir)
     loop = _Loop(network, data, options, seed, extra_loss)
     if options.channels_last:
@@ -221,17 +319,27 @@ class _Loop(lightning.LightningModule):
         self.data, self.options, self.seed, self.extra_loss = data, options, seed, extra_loss
         self.loss = nn.CrossEntropyLoss(label_smoothing=options.smoothing)
         self.curve: list[dict[str, float]] = []
+        self.mixup = _mixup(options, network)
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        inputs = self.standardise(pixels)
+    def forward(self, inputs: Tensor) -> Tensor:
         if self.options.channels_last:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         return self.network(inputs)
 
+    def on_before_batch_transfer(self, batch: Any, _: int) -> Any:
+        if isinstance(batch, str):
+            raise InputError(batch)
+        return batch
+
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         pixels, labels = batch
-        logits = self(pixels)
-        loss = self.loss(logits, labels)
+        inputs, targets = self.standardise(pixels), labels
+        if self.mixup is not None:
+            inputs, targets = self.mixup(inputs, targets)
+        if self.options.reprob:
+            inputs = self.erasing(inputs)
+        logits = self(inputs)
+        loss = self.loss(logits, targets)
         if self.extra_loss is not None:
             loss = loss + self.extra_loss(logits, labels)
         self.log("train_loss", loss, on_step=False, on_epoch=True, sync_dist=True)
@@ -239,7 +347,7 @@ class _Loop(lightning.LightningModule):
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
         pixels, labels = batch
-        logits = self(pixels)
+        logits = self(self.standardise(pixels))
         top1, top5 = accuracy(logits, labels, topk=(1, 5))
         values = {"valid_loss": nn.functional.cross_entropy(logits, labels)}
         values |= {"valid_top1": top1, "valid_top5": top5}
@@ -297,8 +405,14 @@ class _Loop(lightning.LightningModule):
             **how,
         )
 
+    def on_fit_start(self) -> None:
+        options = self.options
+        self.erasing = RandomErasing(
+            options.reprob, mode=options.remode, max_count=options.recount, device=self.device
+        )
+
     def on_train_epoch_start(self) -> None:
-        torch.manual_seed(seed_of(self.seed, "epoch", len(self.curve), self.global_rank))
+        _seed_everything(seed_of(self.seed, "epoch", len(self.curve), self.global_rank))
         self._began = time.perf_counter()
 
     def on_train_epoch_end(self) -> None:
@@ -322,8 +436,29 @@ class _Loop(lightning.LightningModule):
         self.curve = checkpoint["curve"]
 
 
+def _mixup(options: TrainingOptions, network: Any) -> Mixup | None:
+    """Mix a batch's images and one-hot labels, if asked for; smoothing is the loss's."""
+    if not (options.mixup or options.cutmix or options.cutmix_minmax):
+        return None
+    return Mixup(
+        mixup_alpha=options.mixup,
+        cutmix_alpha=options.cutmix,
+        cutmix_minmax=options.cutmix_minmax,
+        prob=options.mixup_prob,
+        switch_prob=options.mixup_switch_prob,
+        mode=options.mixup_mode,
+        label_smoothing=0.0,
+        num_classes=network.num_classes,
+    )
+
+
+def _seed_everything(seed: int) -> None:
+    """Seed what networks, augmentations and mixing may draw from."""
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - global, as torchvision and timm use it
+    random.seed(seed)
+
+
 def _seed_worker(seed: int, worker: int) -> None:
-    """Seed what augmentations in a process that loads images may draw from."""
-    torch.manual_seed(seed + worker)
-    np.random.seed((seed + worker) % 2**32)  # noqa: NPY002 - global, as torchvision and timm use it
-    random.seed(seed + worker)
+    """Seed a process that loads images."""
+    _seed_everything(seed + worker)

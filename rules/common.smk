@@ -5,7 +5,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
-from neuraldeps.config import check_config, count_new
+from neuraldeps.config import OF_PHOTOS, check_config, count_new
 from neuraldeps.errors import InputError
 
 SCHEMA = str(Path(workflow.basedir) / "schemas/config.schema.yaml")
@@ -86,14 +86,33 @@ def checkpoint_input(wildcards):
     return {"checkpoint": path for path in own_checkpoint(wildcards)}
 
 
-def training_options(wildcards):
-    """Options of the training itself, without those of its images."""
-    options = model_spec(wildcards)["train"]
+def training_images(wildcards):
+    """What a network learns from: bitmaps to pose, or photos and some to draw its curve with."""
+    if GLYPH_SPLITS:
+        return {"images": "results/images/bitmaps.zarr"}
+    split = model_spec(wildcards)["train"]["split"]
     return {
-        key: value
-        for key, value in options.items()
-        if "samples_per_category" not in key
+        "images": f"results/images/{split}.zarr",
+        "validation": f"results/images/{TEST}.zarr",
     }
+
+
+def training_options(wildcards):
+    """Options that a training depends on, without the numbers of its images."""
+    apart = ["samples_per_category", "valid_samples_per_category", "split", "workers"]
+    apart += OF_PHOTOS if GLYPH_SPLITS else []
+    options = model_spec(wildcards)["train"]
+    return {key: value for key, value in options.items() if key not in apart}
+
+
+def training_threads(wildcards):
+    """One process that trains, and those that load its images."""
+    return 1 + model_spec(wildcards)["train"]["workers"]
+
+
+def training_mem_mb(wildcards, attempt):
+    """A network in training, and a few batches per process that loads images."""
+    return attempt * (4000 + 600 * model_spec(wildcards)["train"]["workers"])
 
 
 def extraction_options(wildcards):

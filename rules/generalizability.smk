@@ -44,6 +44,8 @@ rule render_balanced:
         "logs/render_balanced/{seed}.log",
     benchmark:
         "logs/benchmarks/render_balanced/{seed}.tsv"
+    wildcard_constraints:
+        seed=one_of(map(str, GENERAL_SEEDS) if GLYPH_SPLITS else []),
     conda:
         "../envs/gpu.yaml"
     threads: 1
@@ -57,10 +59,35 @@ rule render_balanced:
         "../scripts/render_balanced.py"
 
 
+rule index_balanced:
+    """Index as many photos of the one new category as of all the others."""
+    input:
+        index=f"results/images/{GENERAL_SPLIT}.zarr",
+        categories=f"results/generalizability/categories/{SETTING_OF_ONE}_seed{{seed}}.csv",
+    output:
+        images=directory("results/generalizability/images/balanced_seed{seed}.zarr"),
+    log:
+        "logs/index_balanced/{seed}.log",
+    benchmark:
+        "logs/benchmarks/index_balanced/{seed}.tsv"
+    wildcard_constraints:
+        seed=one_of(map(str, GENERAL_SEEDS) if PHOTO_SPLITS else []),
+    conda:
+        "../envs/gpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=lambda wildcards, attempt: attempt * 120,
+    params:
+        n_each=GENERAL["balanced"],
+    script:
+        "../scripts/index_balanced.py"
+
+
 rule train_base:
     """Train a network on the base categories alone."""
     input:
-        bitmaps="results/images/bitmaps.zarr",
+        unpack(training_images),
         categories=categories_path,
         card=ancient("results/networks/{model}/card.json"),
     output:
@@ -75,9 +102,9 @@ rule train_base:
         model=one_of(GENERAL_MODELS),
     conda:
         "../envs/gpu.yaml"
-    threads: 1
+    threads: training_threads
     resources:
-        mem_mb=4000,
+        mem_mb=training_mem_mb,
         runtime=lambda wildcards, attempt: attempt * 1440,
         gpu=config["extraction"]["gpu"],
     params:
@@ -111,7 +138,7 @@ rule extract_base_logits:
         split=one_of([*SPLITS, "balanced"]),
     conda:
         "../envs/gpu.yaml"
-    threads: 1
+    threads: 1 + config["extraction"]["workers"]
     resources:
         mem_mb=extraction_mem_mb,
         runtime=lambda wildcards, attempt: attempt * 720,

@@ -1,4 +1,4 @@
-# in:  the configuration of every network, results/images/bitmaps.zarr
+# in:  the configuration of every network, results/images/
 # out: results/networks/{model}/card.json, and model.safetensors and curve.csv of those trained here
 
 
@@ -31,9 +31,9 @@ rule check_network:
 
 
 rule train_backbone:
-    """Train a network from scratch on fresh poses of the glyphs."""
+    """Train a network from scratch, on fresh poses of the glyphs or on photos."""
     input:
-        bitmaps="results/images/bitmaps.zarr",
+        unpack(training_images),
         card=ancient("results/networks/{model}/card.json"),
     output:
         checkpoint="results/networks/{model}/model.safetensors",
@@ -46,9 +46,9 @@ rule train_backbone:
         model=one_of(TRAINED),
     conda:
         "../envs/gpu.yaml"
-    threads: 1
+    threads: training_threads
     resources:
-        mem_mb=4000,
+        mem_mb=training_mem_mb,
         runtime=lambda wildcards, attempt: attempt * 1440,
         gpu=config["extraction"]["gpu"],
     params:

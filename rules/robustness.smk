@@ -37,8 +37,8 @@ rule choose_pair:
 rule train_arm:
     """Train one arm: another seed's baseline, where fine-tuning starts, or a fine-tuned arm."""
     input:
+        unpack(training_images),
         unpack(arm_inputs),
-        bitmaps="results/images/bitmaps.zarr",
         card=ancient("results/networks/{model}/card.json"),
     output:
         checkpoint="results/robustness/{model}/seed{seed}/{arm}/model.safetensors",
@@ -51,9 +51,9 @@ rule train_arm:
         model=one_of(TRAINED),
     conda:
         "../envs/gpu.yaml"
-    threads: 1
+    threads: training_threads
     resources:
-        mem_mb=4000,
+        mem_mb=training_mem_mb,
         runtime=lambda wildcards, attempt: attempt * 1440,
         gpu=config["extraction"]["gpu"],
     params:
@@ -92,7 +92,7 @@ rule extract_arm:
         model=one_of(ROBUST_MODELS),
     conda:
         "../envs/gpu.yaml"
-    threads: 1
+    threads: 1 + config["extraction"]["workers"]
     resources:
         mem_mb=extraction_mem_mb,
         runtime=lambda wildcards, attempt: attempt * 720,

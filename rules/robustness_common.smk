@@ -46,24 +46,13 @@ def arm_inputs(wildcards):
 
 def arm_options(wildcards):
     """The network's own training, or the fine-tuning on the same machine in the same way."""
-    own = model_spec(wildcards)["train"]
+    own = training_options(wildcards)
     if wildcards.arm not in FINETUNED:
-        return training_options(wildcards)
-    kept = [
-        "smoothing",
-        "clip_grad",
-        "clip_mode",
-        "channels_last",
-        "workers",
-        "precision",
-    ]
-    kept += ["accelerator", "devices", "num_nodes", "strategy"]
-    options = {key: own[key] for key in kept} | ROBUSTNESS["finetune"]
-    return {
-        key: options[key]
-        for key in sorted(options)
-        if "samples_per_category" not in key
-    }
+        return own
+    of_schedule = ["opt_kwargs", "warmup_epochs", "warmup_lr", "min_lr", "sched_kwargs"]
+    options = own | ROBUSTNESS["finetune"]
+    apart = [*of_schedule, "samples_per_category", "valid_samples_per_category"]
+    return {key: options[key] for key in sorted(options) if key not in apart}
 
 
 def arm_samples(key):

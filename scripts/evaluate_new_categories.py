@@ -13,9 +13,9 @@ from neuraldeps.generalizability import (
     ROWS,
     classified_rightly,
     group_accuracy,
-    position_among,
     read_split,
 )
+from neuraldeps.labels import position_among
 from neuraldeps.logs import job_log
 from neuraldeps.stores import fingerprint, open_store, provenance, strings, write_store
 

@@ -22,13 +22,13 @@ def main(
     spec: Mapping[str, Any],
     options: Mapping[str, Any],
     rows: int | None,
-    threads: int,
+    workers: int,
 ) -> None:
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)
     how = ExtractionOptions(**options)
     for shown, path in zip(images, logits, strict=True):
         network, source, store = prepare_extraction(
-            model, spec, card, checkpoint, shown, path, how, rows
+            model, spec, card, checkpoint, shown, path, how, rows, workers
         )
         extract_logits(network, source, store, how)
         store.finish()
@@ -45,5 +45,5 @@ if __name__ == "__main__":
             spec=snakemake.params.spec,
             options=snakemake.params.options,
             rows=snakemake.params.rows,
-            threads=snakemake.threads,
+            workers=snakemake.threads - 1,
         )

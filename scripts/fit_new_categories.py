@@ -15,9 +15,9 @@ from neuraldeps.generalizability import (
     TrainingLogits,
     Variant,
     learn_variant,
-    rank_within_label,
     read_split,
 )
+from neuraldeps.labels import rank_within_label
 from neuraldeps.logs import job_log, progress
 from neuraldeps.stores import fingerprint, open_store, provenance, strings, write_store
 

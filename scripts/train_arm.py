@@ -10,17 +10,17 @@ import torch
 
 from neuraldeps.logs import job_log
 from neuraldeps.networks import build_network, load_checkpoint, weights_digest
-from neuraldeps.poses import PosedGlyphs, bitmap_tensor, seed_of
+from neuraldeps.poses import seed_of
 from neuraldeps.robustness import DependencyPenalty
-from neuraldeps.stores import fingerprint, open_store
-from neuraldeps.training import TrainingOptions, save_training, train
+from neuraldeps.stores import fingerprint
+from neuraldeps.training import TrainingOptions, open_training_data, save_training, train
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
 def main(
-    bitmaps: str,
+    images: str,
     card: str,
     start: str | None,
     pair: str | None,
@@ -35,34 +35,40 @@ def main(
     valid_samples_per_category: int,
     stop_after: int | None,
     seed: int,
-    threads: int,
+    validation: str | None = None,
+    workers: int = 0,
 ) -> None:
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)
     described = json.loads(Path(card).read_text())
     network = build_network(model, spec, described["n_categories"], described, seed=seed)
     if start is not None:
         load_checkpoint(network, start, model)
-    # all arms of a seed see the same images in the same order, none that the baseline has seen
+    # all arms of a seed see the same images in the same order, posed or augmented as in no epoch of
+    # the baseline
     stream = seed if start is None else seed_of(seed, "finetune")
-    data = PosedGlyphs(
-        bitmap_tensor(open_store(bitmaps)["bitmap"].values),
-        samples_per_category,
-        valid_samples_per_category,
-        described["input_size"][-1],
-        stream,
+    training = TrainingOptions(**options, workers=workers)
+    data = open_training_data(
+        images,
+        validation,
+        described,
+        training,
+        samples_per_category=samples_per_category,
+        valid_samples_per_category=valid_samples_per_category,
+        seed=stream,
     )
     extra_loss, everything = None, [dict(options), len(data), valid_samples_per_category, stream]
     if penalty is not None:
         chosen = json.loads(Path(pair).read_text())
         extra_loss = DependencyPenalty(chosen["target"], chosen["source"], **penalty)
         everything += [repr(extra_loss)]
-    everything += [weights_digest(network), fingerprint(bitmaps), stop_after]
+    everything += [weights_digest(network), stop_after]
+    everything += [fingerprint(path) for path in (images, validation) if path]
     digest = hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
     work_dir = Path(checkpoint).parent / f".training.{digest[:16]}.partial"
     rows = train(
         network,
         data,
-        TrainingOptions(**options),
+        training,
         seed=stream,
         work_dir=work_dir,
         extra_loss=extra_loss,
@@ -74,7 +80,7 @@ def main(
 if __name__ == "__main__":
     with job_log(snakemake.log[0]):
         main(
-            snakemake.input.bitmaps,
+            snakemake.input.images,
             snakemake.input.card,
             snakemake.input.get("start") or None,
             snakemake.input.get("pair") or None,
@@ -88,5 +94,6 @@ if __name__ == "__main__":
             valid_samples_per_category=snakemake.params.valid_samples_per_category,
             stop_after=snakemake.params.stop_after,
             seed=int(snakemake.wildcards.seed),
-            threads=snakemake.threads,
+            validation=snakemake.input.get("validation"),
+            workers=snakemake.threads - 1,
         )

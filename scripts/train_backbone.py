@@ -1,4 +1,4 @@
-"""Train a network from scratch on fresh poses of the glyphs."""
+"""Train a network from scratch, on fresh poses of the glyphs or on photos."""
 
 import hashlib
 import json
@@ -10,16 +10,15 @@ import torch
 
 from neuraldeps.logs import job_log
 from neuraldeps.networks import build_network
-from neuraldeps.poses import PosedGlyphs, bitmap_tensor
-from neuraldeps.stores import fingerprint, open_store
-from neuraldeps.training import TrainingOptions, save_training, train
+from neuraldeps.stores import fingerprint
+from neuraldeps.training import TrainingOptions, open_training_data, save_training, train
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
 def main(
-    bitmaps: str,
+    images: str,
     card: str,
     checkpoint: str,
     curve: str,
@@ -30,21 +29,24 @@ def main(
     samples_per_category: int,
     valid_samples_per_category: int,
     seed: int,
-    threads: int,
+    validation: str | None = None,
+    workers: int = 0,
 ) -> None:
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)
     described = json.loads(Path(card).read_text())
     network = build_network(model, spec, described["n_categories"], described, seed=seed)
-    data = PosedGlyphs(
-        bitmap_tensor(open_store(bitmaps)["bitmap"].values[described.get("categories", ...)]),
-        samples_per_category,
-        valid_samples_per_category,
-        described["input_size"][-1],
-        seed,
+    training = TrainingOptions(**options, workers=workers)
+    data = open_training_data(
+        images,
+        validation,
+        described,
+        training,
+        samples_per_category=samples_per_category,
+        valid_samples_per_category=valid_samples_per_category,
+        seed=seed,
     )
-    training = TrainingOptions(**options)
     everything = [described, dict(options), len(data), valid_samples_per_category, seed]
-    everything += [fingerprint(bitmaps)]
+    everything += [fingerprint(path) for path in (images, validation) if path]
     digest = hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
     work_dir = Path(checkpoint).parent / f".training.{digest[:16]}.partial"
     rows = train(network, data, training, seed=seed, work_dir=work_dir)
@@ -54,7 +56,7 @@ def main(
 if __name__ == "__main__":
     with job_log(snakemake.log[0]):
         main(
-            snakemake.input.bitmaps,
+            snakemake.input.images,
             snakemake.input.card,
             snakemake.output.checkpoint,
             snakemake.output.curve,
@@ -64,5 +66,6 @@ if __name__ == "__main__":
             samples_per_category=snakemake.params.samples_per_category,
             valid_samples_per_category=snakemake.params.valid_samples_per_category,
             seed=snakemake.params.seed,
-            threads=snakemake.threads,
+            validation=snakemake.input.get("validation"),
+            workers=snakemake.threads - 1,
         )

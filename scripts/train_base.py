@@ -1,4 +1,4 @@
-"""Train a network on the base categories alone; no image of a new category is ever drawn."""
+"""Train a network on the base categories alone; no image of a new category is ever seen."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def main(
-    bitmaps: str,
+    images: str,
     categories: str,
     whole_card: str,
     card: str,
@@ -32,13 +32,13 @@ def main(
     described = describe_network(model, spec, network, len(base)) | {"categories": base}
     with aside(card) as path:
         path.write_text(json.dumps(described) + "\n")
-    train_backbone.main(bitmaps, card, checkpoint, curve, model=model, spec=spec, **training)
+    train_backbone.main(images, card, checkpoint, curve, model=model, spec=spec, **training)
 
 
 if __name__ == "__main__":
     with job_log(snakemake.log[0]):
         main(
-            snakemake.input.bitmaps,
+            snakemake.input.images,
             snakemake.input.categories,
             snakemake.input.card,
             snakemake.output.card,
@@ -50,5 +50,6 @@ if __name__ == "__main__":
             samples_per_category=snakemake.params.samples_per_category,
             valid_samples_per_category=snakemake.params.valid_samples_per_category,
             seed=int(snakemake.wildcards.seed),
-            threads=snakemake.threads,
+            validation=snakemake.input.get("validation"),
+            workers=snakemake.threads - 1,
         )

@@ -53,5 +53,4 @@ def train(folder: Path, images: Path, seed: int = 0, **changes: Any) -> None:
         samples_per_category=32,
         valid_samples_per_category=4,
         seed=seed,
-        threads=1,
     )

@@ -54,7 +54,12 @@ WRONG = [
     ("figures.chord.model", "vit", r"figures\.chord\.model is 'vit'; it must be one of models"),
     ("tables.table1.support_size", [4, 3], r"support_size is \[4, 3\]; it must rise"),
     ("dataset.splits.fit.csv", "a.csv", r"splits\.fit\.csv is for photos but .* is glyphs; remove"),
-    ("dataset.name", "images", r"train draws glyphs but dataset.name is images; give .*pretrained"),
+    (
+        "dataset.name",
+        "images",
+        r"resnet18\.train\.split is 'train'; it must be one of dataset\.splits",
+    ),
+    ("models.resnet18.train.aa", "rand-m9", r"train\.aa is for photos but .* is glyphs; remove it"),
     ("robustness.models", "some", r"robustness\.models is 'some'; it must be all, or a list"),
     ("robustness.models", ["vit"], r"names 'vit'; it must be one of the trained models: resnet18"),
     ("robustness.pair", "best", r"robustness\.pair is 'best'; it must be auto, or map models"),
@@ -104,6 +109,39 @@ def test_photos_come_from_one_source(split, message):
     config["dataset"]["splits"]["fit"] = split
     with pytest.raises(InputError, match=message):
         check_config(config, SCHEMA, "config.yaml")
+
+
+LEARNED = [
+    ("models.learner.train.split", "test", r"train\.split is 'test', which judges; take another"),
+    ("models.learner.train.split", "ood", r"train\.split is 'ood', whose images have no labels"),
+    ("dataset.splits.train", {"dataset": "wds/x"}, r"is 'train', which can only be read through"),
+    ("models.learner.train.batch_size", 13, r"batch_size is 13; mixup and cutmix want it even"),
+    ("generalizability.balanced", 8, r"balanced is 8; .*splits\.train\.samples_per_category must"),
+    (
+        "dataset.splits.train.samples_per_category",
+        None,
+        r"balanced is 6; .*samples_per_category must",
+    ),
+    (
+        "models.learner.train.remode",
+        "blur",
+        r"remode is 'blur'; it must be one of const, rand, pixel",
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "message"), LEARNED)
+def test_photos_that_cannot_be_trained_on_are_refused(path, value, message):
+    config = yaml.safe_load((ROOT / "tests/workflow/folders.yaml").read_text())
+    check_config(config, SCHEMA, "config.yaml")
+    *parents, last = path.split(".")
+    at = config
+    for key in parents:
+        at = at[key]
+    at[last] = value
+    with pytest.raises(InputError, match=message) as caught:
+        check_config(config, SCHEMA, "config.yaml")
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["a--b", "a/b", "-a", "a b", ""])

@@ -19,13 +19,12 @@ from neuraldeps.generalizability import (
     group_accuracy,
     learn,
     learn_variant,
-    position_among,
-    rank_within_label,
     read_split,
     split_categories,
 )
 from neuraldeps.generalizability_table import table2, table4
 from neuraldeps.glyphs import data_config
+from neuraldeps.labels import position_among, rank_within_label
 from neuraldeps.stores import open_store, provenance, strings, write_store
 from scripts import (
     evaluate_new_categories,
@@ -452,7 +451,6 @@ def test_a_base_network_never_sees_a_new_category(tmp_path, monkeypatch):
         samples_per_category=4,
         valid_samples_per_category=2,
         seed=0,
-        threads=1,
     )
     [(network, data)] = seen
     drawn_bitmaps = open_store(bitmaps)["bitmap"].values
@@ -472,7 +470,7 @@ def test_without_new_categories_a_base_network_is_the_baseline(tmp_path):
     draw_split.main(str(bitmaps), str(categories), n_new=0, seed=0)
     spec = {"architecture": "test_efficientnet"}
     how = {"model": "net", "spec": spec, "options": {"epochs": 1, "batch_size": 8}}
-    how |= {"samples_per_category": 4, "valid_samples_per_category": 2, "seed": 3, "threads": 1}
+    how |= {"samples_per_category": 4, "valid_samples_per_category": 2, "seed": 3}
     whole_card.write_text(json.dumps({"n_categories": 4, **data_config(32)}))
     paths = [tmp_path / name for name in ("card.json", "a.safetensors", "a.csv")]
     train_base.main(str(bitmaps), str(categories), str(whole_card), *map(str, paths), **how)

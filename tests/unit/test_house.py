@@ -69,7 +69,7 @@ def test_rules_without_torch_in_their_environment_import_none():
 def test_the_rule_graph_shows_every_rule():
     picture = (ROOT / "docs/images/rulegraph.svg").read_text()
     shown = set(re.findall(r">(\w+)</text>", picture))
-    optional = {"extract_logits_part", "import_logits", "index_images"}
+    optional = {"extract_logits_part", "import_logits", "index_images", "index_balanced"}
     assert {name for name, _, _ in rules()} - optional <= shown
 
 

@@ -1,5 +1,6 @@
-"""Photos in folders and in a tar file, with labels, through the real DAG."""
+"""Photos in folders and in a tar file, with labels, through the real DAG to all four tables."""
 
+import json
 import tarfile
 
 import numpy as np
@@ -11,7 +12,7 @@ import yaml
 from PIL import Image
 from timm.data import create_dataset, create_transform, resolve_model_data_config
 
-from neuraldeps.networks import build_network, save_checkpoint
+from neuraldeps.networks import build_network, load_checkpoint, save_checkpoint
 from tests.workflow.conftest import HERE, contents, snakemake
 
 CONFIG = HERE / "folders.yaml"
@@ -19,10 +20,10 @@ N, EACH = 12, 10
 CODES = [f"c{i:02d}" for i in range(N)]
 
 
-def write_photos(folder, seed):
+def write_photos(folder, seed, codes=CODES):
     """Photos of every category: blobs of its own colours."""
     rng = np.random.default_rng(seed)
-    for i, code in enumerate(CODES):
+    for i, code in enumerate(codes):
         (folder / code).mkdir(parents=True)
         own = np.random.default_rng(i).integers(0, 256, (3, 3, 3))
         for k in range(EACH):
@@ -36,6 +37,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("folders")
     write_photos(folder / "photos/train", 0)
     write_photos(folder / "held_out", 1)
+    write_photos(folder / "far", 2, CODES[:4])
     with tarfile.open(folder / "test.tar", "w") as archive:
         archive.add(folder / "held_out", "")
     rows = [f"{code},thing {i}" for i, code in enumerate(CODES)]
@@ -87,15 +89,69 @@ def test_the_tables_have_the_categories_names(results):
     assert "have no labels" not in (results / "tables/table1.md").read_text()
 
 
+def test_a_network_is_trained_on_the_split_that_its_entry_names(folder, results):
+    index = xr.open_zarr(results / "images/train.zarr")
+    assert np.bincount(index["label"].values).tolist() == [7] * N
+    curve = pd.read_csv(results / "networks/learner/curve.csv")
+    assert curve["epoch"].tolist() == [1, 2]
+    card = json.loads((results / "networks/learner/card.json").read_text())
+    network = build_network("learner", card, N, card)
+    load_checkpoint(network, str(results / "networks/learner/model.safetensors"), "learner")
+    photos = create_dataset("", str(folder / "test.tar"))
+    photos.transform = create_transform(**resolve_model_data_config(network))
+    shown = [i for i in range(len(photos)) if i % EACH < 4]  # the default: four of each category
+    with torch.inference_mode():
+        logits = network(torch.stack([photos[i][0] for i in shown]))
+    right = logits.argmax(1).numpy() == np.repeat(np.arange(N), 4)
+    # percent of 48 images, summed in float32
+    assert curve["valid_top1"].iloc[-1] == pytest.approx(100 * right.mean(), abs=1e-4)
+
+
+def test_a_base_network_learns_from_base_categories_alone(results):
+    stem = results / "generalizability/learner/11to1/seed3"
+    categories = pd.read_csv(results / "generalizability/categories/11to1_seed3.csv")
+    base = categories.loc[categories.role == "base", "category"].tolist()
+    assert json.loads((stem / "card.json").read_text())["categories"] == base
+    assert xr.open_zarr(stem / "logits/train.zarr").sizes == {"sample": 7 * N, "category": N - 1}
+
+
+def test_balanced_photos_are_judged_on_what_was_not_trained_on(results):
+    index = xr.open_zarr(results / "images/train.zarr")
+    balanced = xr.open_zarr(results / "generalizability/images/balanced_seed3.zarr").load()
+    categories = pd.read_csv(results / "generalizability/categories/11to1_seed3.csv")
+    new = categories.loc[categories.role == "new", "category"].item()
+    # seven photos of a category are in the split, and three besides
+    for part, n_each in ("train", 6), ("test", 3):
+        here = balanced.isel(sample=balanced["part"].values == part)
+        assert (here["label"] == new).sum() == n_each
+        assert here.sizes["sample"] == 2 * n_each == len(set(here["path"].values))
+        known = np.isin(here["path"].values, index["path"].values)
+        assert known.all() if part == "train" else not known.any()
+        for path, label in zip(here["path"].values, here["label"].values, strict=True):
+            assert path.startswith(f"photos/train/{CODES[label]}/")
+
+
+def test_tables_2_to_4_are_made_of_photos(results):
+    table2 = pd.read_csv(results / "tables/table2.csv")
+    assert set(table2["setting"]) == {"11->1", "11->1 (pos&neg)"}
+    assert table2[["baseline", "ours"]].notna().all(axis=None)
+    table3 = pd.read_csv(results / "tables/table3.csv")
+    assert table3["arm"].tolist() == ["baseline", "control", "literal", "normalised"]
+    assert table3[["acc", "aupr", "theta_alpha"]].notna().all(axis=None)
+    # the far images' folders name four categories: softmax and in-distribution images are theirs
+    assert xr.open_zarr(results / "robustness/learner/seed3.zarr").attrs["n_restricted"] == 4
+    assert (results / "tables/table4.csv").exists()
+
+
 def test_workers_and_parts_do_not_change_the_bytes(folder, results, tmp_path):
     config = yaml.safe_load(CONFIG.read_text())
-    config["extraction"].update(workers=0, parts=1)
-    (tmp_path / "one.yaml").write_text(yaml.safe_dump(config))
+    config["extraction"].update(workers=0, parts=2)
+    (tmp_path / "parts.yaml").write_text(yaml.safe_dump(config))
     for given in folder.iterdir():
         if given.name not in {"results", "logs", ".snakemake"}:
             (tmp_path / given.name).symlink_to(given)
     store = "results/logits/resnet/test.zarr"
-    run = snakemake(tmp_path, tmp_path / "one.yaml", store)
+    run = snakemake(tmp_path, tmp_path / "parts.yaml", store)
     assert run.returncode == 0, run.stdout
     assert contents(tmp_path / store) == contents(folder / store)
 
