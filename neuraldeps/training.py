@@ -120,6 +120,13 @@ class TrainingOptions:
     num_nodes: int = 1
     strategy: str = "auto"
 
+    @classmethod
+    def on_threads(cls, options: Mapping[str, Any], threads: int) -> "TrainingOptions":
+        """Options of a job with so many threads: of a device's share, all but one load images."""
+        devices = options.get("devices", 1)
+        share = threads // (devices if isinstance(devices, int) else 1)
+        return cls(**options, workers=max(0, share - 1))
+
     def as_config(self) -> dict[str, Any]:
         """Plain values, for provenance."""
         return asdict(self)

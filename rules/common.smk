@@ -105,14 +105,27 @@ def training_options(wildcards):
     return {key: value for key, value in options.items() if key not in apart}
 
 
+def training_devices(wildcards):
+    """Devices of a training; one where Lightning finds out."""
+    devices = model_spec(wildcards)["train"]["devices"]
+    return devices if isinstance(devices, int) else 1
+
+
 def training_threads(wildcards):
-    """One process that trains, and those that load its images."""
-    return 1 + model_spec(wildcards)["train"]["workers"]
+    """Per device one process that trains, and those that load its images."""
+    workers = model_spec(wildcards)["train"]["workers"]
+    return training_devices(wildcards) * (1 + workers)
+
+
+def training_gpus(wildcards):
+    """GPUs of all devices, if networks run on GPUs."""
+    return training_devices(wildcards) * config["extraction"]["gpu"]
 
 
 def training_mem_mb(wildcards, attempt):
-    """A network in training, and a few batches per process that loads images."""
-    return attempt * (4000 + 600 * model_spec(wildcards)["train"]["workers"])
+    """Per device a network in training, and a few batches per process that loads images."""
+    own = 4000 + 600 * model_spec(wildcards)["train"]["workers"]
+    return attempt * training_devices(wildcards) * own
 
 
 def extraction_options(wildcards):

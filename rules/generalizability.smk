@@ -106,7 +106,7 @@ rule train_base:
     resources:
         mem_mb=training_mem_mb,
         runtime=lambda wildcards, attempt: attempt * 1440,
-        gpu=config["extraction"]["gpu"],
+        gpu=training_gpus,
     params:
         spec=network_spec,
         options=training_options,

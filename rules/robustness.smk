@@ -55,7 +55,7 @@ rule train_arm:
     resources:
         mem_mb=training_mem_mb,
         runtime=lambda wildcards, attempt: attempt * 1440,
-        gpu=config["extraction"]["gpu"],
+        gpu=training_gpus,
     params:
         spec=network_spec,
         options=arm_options,

@@ -36,7 +36,7 @@ def main(
     stop_after: int | None,
     seed: int,
     validation: str | None = None,
-    workers: int = 0,
+    threads: int = 1,
 ) -> None:
     torch.set_num_threads(1)
     described = json.loads(Path(card).read_text())
@@ -46,7 +46,7 @@ def main(
     # all arms of a seed see the same images in the same order, posed or augmented as in no epoch of
     # the baseline
     stream = seed if start is None else seed_of(seed, "finetune")
-    training = TrainingOptions(**options, workers=workers)
+    training = TrainingOptions.on_threads(options, threads)
     data = open_training_data(
         images,
         validation,
@@ -95,5 +95,5 @@ if __name__ == "__main__":
             stop_after=snakemake.params.stop_after,
             seed=int(snakemake.wildcards.seed),
             validation=snakemake.input.get("validation"),
-            workers=snakemake.threads - 1,
+            threads=snakemake.threads,
         )

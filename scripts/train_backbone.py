@@ -30,12 +30,12 @@ def main(
     valid_samples_per_category: int,
     seed: int,
     validation: str | None = None,
-    workers: int = 0,
+    threads: int = 1,
 ) -> None:
     torch.set_num_threads(1)
     described = json.loads(Path(card).read_text())
     network = build_network(model, spec, described["n_categories"], described, seed=seed)
-    training = TrainingOptions(**options, workers=workers)
+    training = TrainingOptions.on_threads(options, threads)
     data = open_training_data(
         images,
         validation,
@@ -67,5 +67,5 @@ if __name__ == "__main__":
             valid_samples_per_category=snakemake.params.valid_samples_per_category,
             seed=snakemake.params.seed,
             validation=snakemake.input.get("validation"),
-            workers=snakemake.threads - 1,
+            threads=snakemake.threads,
         )

@@ -51,5 +51,5 @@ if __name__ == "__main__":
             valid_samples_per_category=snakemake.params.valid_samples_per_category,
             seed=int(snakemake.wildcards.seed),
             validation=snakemake.input.get("validation"),
-            workers=snakemake.threads - 1,
+            threads=snakemake.threads,
         )

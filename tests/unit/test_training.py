@@ -1,4 +1,5 @@
 import logging
+from dataclasses import replace
 
 import pytest
 import torch
@@ -69,6 +70,20 @@ def test_the_schedule_is_timms_per_update(data, tmp_path):
     expected = [0.05 * (1 + angle.cos().item()) for angle in angles]
     assert updates == 10
     assert [row["learning_rate"] for row in curve] == pytest.approx(expected, abs=1e-8)
+
+
+def test_milestones_are_epochs(data, tmp_path):
+    """The paper divides by ten at two epochs; the rate of a row is that of the next update."""
+    kwargs = {"decay_milestones": [1, 2], "decay_rate": 0.1}
+    options = replace(OPTIONS, sched="multistep", sched_kwargs=kwargs, warmup_epochs=0)
+    curve = train(fresh(), data, options, seed=0, work_dir=tmp_path)
+    assert [row["learning_rate"] for row in curve] == pytest.approx([0.01, 0.001, 0.001])
+
+
+@pytest.mark.parametrize(("devices", "workers"), [(1, 8), (2, 3), ("auto", 8), (16, 0)])
+def test_a_device_has_its_share_of_the_threads(devices, workers):
+    options = {"epochs": 1, "devices": devices}
+    assert TrainingOptions.on_threads(options, 9).workers == workers
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(data, tmp_path):

@@ -208,7 +208,7 @@ def test_a_photo_that_cannot_be_read_is_named_in_one_line(folder, tmp_path, work
             valid_samples_per_category=2,
             seed=0,
             validation=str(folder / "test.zarr"),
-            workers=workers,
+            threads=1 + workers,
         )
     assert "\n" not in str(caught.value)
 
