@@ -201,9 +201,11 @@ def final_outputs():
     outputs += ["results/tables/networks.csv"]
     if ROBUST_MODELS:
         outputs += ["results/tables/table3.csv"]
+        figures += ["table3", "table3_curves"]
     if GENERAL_MODELS:
         outputs += expand("results/tables/table{number}.csv", number=[2, 4])
         outputs += ["logs/tables/table2_times.csv"]
+        figures += ["table2_curves"]
     if TRAINED:
         figures += ["training_curves"]
     if config["dataset"]["name"] == "glyphs":

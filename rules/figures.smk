@@ -1,4 +1,5 @@
-# in:  results/evaluation, results/covlasso, results/moments, results/networks, results/images
+# in:  results/evaluation, results/covlasso, results/moments, results/networks, results/images,
+#      the curves of all trainings, results/tables/table3.csv
 # out: results/figures/*.{png,svg}
 
 
@@ -210,29 +211,40 @@ rule plot_error_by_support:
         "../scripts/plot_error_by_support.py"
 
 
+CURVES = {
+    "training": {model: [f"results/networks/{model}/curve.csv"] for model in TRAINED},
+    "table2": BASE_CURVES,
+    "table3": ARM_CURVES,
+}
+
+
 rule plot_curves:
-    """Draw the training curves of the networks that were trained here."""
+    """Draw the curves of some trainings: the networks themselves, or those of Table 2 or 3."""
     input:
-        curves=expand("results/networks/{model}/curve.csv", model=TRAINED),
+        curves=lambda wildcards: [
+            path for paths in CURVES[wildcards.trainings].values() for path in paths
+        ],
     output:
         png=report(
-            "results/figures/training_curves.png",
+            "results/figures/{trainings}_curves.png",
             caption="../report/training_curves.rst",
             category="Figures",
-            subcategory="Networks",
-            labels={"figure": "training curves", "format": "PNG"},
+            subcategory="Training curves",
+            labels={"figure": "{trainings}", "format": "PNG"},
         ),
         svg=report(
-            "results/figures/training_curves.svg",
+            "results/figures/{trainings}_curves.svg",
             caption="../report/training_curves.rst",
             category="Figures",
-            subcategory="Networks",
-            labels={"figure": "training curves", "format": "SVG"},
+            subcategory="Training curves",
+            labels={"figure": "{trainings}", "format": "SVG"},
         ),
     log:
-        "logs/plot_curves.log",
+        "logs/plot_curves/{trainings}.log",
     benchmark:
-        "logs/benchmarks/plot_curves.tsv"
+        "logs/benchmarks/plot_curves/{trainings}.tsv"
+    wildcard_constraints:
+        trainings=one_of(CURVES),
     conda:
         "../envs/cpu.yaml"
     threads: 1
@@ -240,9 +252,46 @@ rule plot_curves:
         mem_mb=2000,
         runtime=lambda wildcards, attempt: attempt * 20,
     params:
-        models=TRAINED,
+        titles=lambda wildcards: [
+            title
+            for title, paths in CURVES[wildcards.trainings].items()
+            for _ in paths
+        ],
     script:
         "../scripts/plot_curves.py"
+
+
+rule plot_robustness:
+    """Draw Table 3: the dependency, and the two categories, before and after fine-tuning."""
+    input:
+        table="results/tables/table3.csv",
+    output:
+        png=report(
+            "results/figures/table3.png",
+            caption="../report/figure_robustness.rst",
+            category="Figures",
+            subcategory="Table 3",
+            labels={"figure": "theta and the pair's accuracy by arm", "format": "PNG"},
+        ),
+        svg=report(
+            "results/figures/table3.svg",
+            caption="../report/figure_robustness.rst",
+            category="Figures",
+            subcategory="Table 3",
+            labels={"figure": "theta and the pair's accuracy by arm", "format": "SVG"},
+        ),
+    log:
+        "logs/plot_robustness.log",
+    benchmark:
+        "logs/benchmarks/plot_robustness.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=lambda wildcards, attempt: attempt * 20,
+    script:
+        "../scripts/plot_robustness.py"
 
 
 rule plot_contact_sheet:

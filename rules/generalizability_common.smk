@@ -18,6 +18,17 @@ GENERAL_RUNS = [
 ]
 
 
+# by the title of a figure's row, one curve per seed
+BASE_CURVES = {
+    f"{model}, {setting}": [
+        f"results/generalizability/{model}/{setting}/seed{seed}/curve.csv"
+        for seed in GENERAL_SEEDS
+    ]
+    for model in GENERAL_MODELS
+    for setting in SETTINGS
+}
+
+
 wildcard_constraints:
     setting=one_of([*SETTINGS, SETTING_OF_ONE, "baseline"]),
     task="multiclass|balanced",

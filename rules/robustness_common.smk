@@ -7,6 +7,20 @@ ROBUST_ROLES = {"fit": FIT, "test": TEST, "ood": ROBUSTNESS["ood_split"]}
 ROBUST_SPLITS = list(dict.fromkeys(ROBUST_ROLES.values()))
 FINETUNED = ["control", "literal", "normalised"]
 ROBUST_ARMS = ["baseline", *FINETUNED]
+ROBUST_TRAININGS = ["start"] * (ROBUSTNESS["start_epochs"] is not None) + ROBUST_ARMS
+# by the title of a figure's row, one curve per seed; the first baseline is the main job's
+ARM_CURVES = {
+    f"{model}, {arm}": [
+        (
+            f"results/networks/{model}/curve.csv"
+            if (arm, seed) == ("baseline", config["seed"])
+            else f"results/robustness/{model}/seed{seed}/{arm}/curve.csv"
+        )
+        for seed in ROBUST_SEEDS
+    ]
+    for model in ROBUST_MODELS
+    for arm in ROBUST_TRAININGS
+}
 
 
 wildcard_constraints:

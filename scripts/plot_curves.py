@@ -1,4 +1,4 @@
-"""Draw the training curves of the networks that were trained here."""
+"""Draw the curves of some trainings: the networks themselves, or those of Table 2 or 3."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
-def main(curves: Sequence[str], png: str, svg: str, *, models: Sequence[str]) -> None:
-    frames = {model: pd.read_csv(path) for model, path in zip(models, curves, strict=True)}
+def main(curves: Sequence[str], png: str, svg: str, *, titles: Sequence[str]) -> None:
+    frames: dict[str, list[pd.DataFrame]] = {title: [] for title in titles}
+    for title, path in zip(titles, curves, strict=True):
+        frames[title].append(pd.read_csv(path))
     save_figure(curves_figure(frames), png, svg)
 
 
@@ -24,5 +26,5 @@ if __name__ == "__main__":
             snakemake.input.curves,
             snakemake.output.png,
             snakemake.output.svg,
-            models=snakemake.params.models,
+            titles=snakemake.params.titles,
         )

@@ -1,6 +1,6 @@
 """Training curves of the networks that were trained here."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -10,13 +10,13 @@ from neuraldeps.figures.style import BLUE, GREEN, MUTED, ORANGE, SKY, styled
 
 
 @styled
-def curves_figure(curves: Mapping[str, pd.DataFrame]) -> Figure:
-    """One row per network: loss left, accuracy in the middle, learning rate right.
+def curves_figure(curves: Mapping[str, Sequence[pd.DataFrame]]) -> Figure:
+    """One row per kind of training: loss left, accuracy in the middle, learning rate right.
 
     Parameters
     ----------
-    curves : mapping of str to pandas.DataFrame
-        Per network a row per epoch: `epoch`, `train_loss` and `valid_loss` (nats), `valid_top1` and
+    curves : mapping of str to sequence of pandas.DataFrame
+        By the row's title, its trainings (of several seeds), each with a row per epoch: `epoch`, `train_loss` and `valid_loss` (nats), `valid_top1` and
         `valid_top5` (percent), `learning_rate`.
     """
     height, header = 2.0, 0.2
@@ -32,7 +32,7 @@ def curves_figure(curves: Mapping[str, pd.DataFrame]) -> Figure:
         wspace=0.26,
         hspace=0.45,
     )
-    for row, (model, curve) in enumerate(curves.items()):
+    for row, (title, trainings) in enumerate(curves.items()):
         panels = [figure.add_subplot(grid[row, column]) for column in range(3)]
         series = (
             {"train_loss": ("training", BLUE), "valid_loss": ("validation", ORANGE)},
@@ -41,24 +41,28 @@ def curves_figure(curves: Mapping[str, pd.DataFrame]) -> Figure:
         )
         labels = ("loss, nats", "accuracy, %", "learning rate")
         for axes, lines, label in zip(panels, series, labels, strict=True):
-            for name, (text, color) in lines.items():
-                if name in curve:
+            shown = [name for name in lines if name in trainings[0]]
+            for name in shown:
+                text, color = lines[name]
+                for number, curve in enumerate(trainings):
                     axes.plot(
                         curve["epoch"],
                         curve[name],
                         "o-",
                         color=color,
-                        label=text,
+                        label=None if number else text,
                         markersize=3.5,
                         clip_on=False,
                     )
             axes.set_ylabel(label)
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-            if len(axes.lines) > 1:
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+            if len(trainings[0]) == 1:
+                axes.set_xlim(0.4, 1.6)
+            if len(shown) > 1:
                 axes.legend(loc="best")
             if row == len(curves) - 1:
                 axes.set_xlabel("epoch")
-        panels[0].set_title(model)
+        panels[0].set_title(title)
         panels[0].set_ylim(bottom=0)
         panels[1].set_ylim(0, 100)
         panels[2].set_ylim(bottom=0)

@@ -173,7 +173,7 @@ def test_contact_sheet_with_and_without_images_out_of_distribution(tmp_path, fil
 def test_curves_and_errors(tmp_path, files):
     csv = tmp_path / "curve.csv"
     pd.DataFrame({"epoch": [1, 2], "train_loss": [2, 1], "learning_rate": [0.1, 0]}).to_csv(csv)
-    plot_curves.main([str(csv)], *files, models=["a"])
+    plot_curves.main([str(csv)], *files, titles=["a"])
     assert drawn(files)
     store = stored(evaluation_store(), tmp_path / "e.zarr")
     plot_error_by_support.main([store], *files, fit="fit", test="test")

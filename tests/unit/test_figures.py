@@ -26,6 +26,7 @@ from neuraldeps.figures.correlation import Correlation, correlation_figure
 from neuraldeps.figures.curves import curves_figure
 from neuraldeps.figures.distribution import error_by_support_figure, error_quartiles
 from neuraldeps.figures.pictures import sample_pictures
+from neuraldeps.figures.robustness import robustness_figure
 from neuraldeps.figures.star import angles, star_figure, star_panel
 from neuraldeps.figures.style import RC, save_figure, signed
 from neuraldeps.stores import strings
@@ -72,7 +73,19 @@ def some_curves():
     frame = pd.DataFrame(
         {"epoch": [1, 2], "train_loss": [3, 1], "valid_top1": [50, 90], "learning_rate": [0.1, 0]}
     )
-    return curves_figure({"a": frame, "b": frame})
+    return curves_figure({"a": [frame], "b": [frame, frame.assign(train_loss=[2, 1])]})
+
+
+def robustness(arms=("baseline", "control", "literal", "normalised")):
+    rows = [
+        {"model": model, "arm": arm, "theta_relative": 0.3 - 0.1 * i, "theta_relative_std": 0.02}
+        | {"theta_alpha": 0.2, "theta_alpha_std": float("nan"), "acc_target": 90 - 30 * i}
+        | {"acc_target_std": 1.0, "acc_source": 80, "acc_source_std": float("nan")}
+        for model in ("a", "b")
+        for i, arm in enumerate(arms)
+    ]
+    paper = {"model": "a", "arm": "paper: ours", "theta_alpha": 0.02}
+    return pd.DataFrame([*rows, paper])
 
 
 def errors():
@@ -87,6 +100,7 @@ FIGURES = {
     "correlation": a_correlation,
     "contact_sheet": a_contact_sheet,
     "curves": some_curves,
+    "robustness": lambda: robustness_figure(robustness()),
     "errors": errors,
 }
 
@@ -111,6 +125,25 @@ def test_nothing_is_cut_off(name):
     assert box.y0 >= 0
     assert box.x1 <= width
     assert box.y1 <= height
+
+
+def test_curves_of_all_seeds_are_drawn_and_named_once():
+    first, second = some_curves().axes[0], some_curves().axes[3]
+    assert [len(axes.lines) for axes in (first, second)] == [1, 2]
+    assert [line.get_label().startswith("_") for line in second.lines] == [False, True]
+
+
+def test_robustness_shows_every_arm_and_no_paper():
+    theta, accuracy, *_ = robustness_figure(robustness()).axes
+    assert [label.get_text() for label in theta.get_yticklabels()] == [
+        "baseline",
+        "control",
+        "literal",
+        "normalised",
+    ]
+    relative = theta.containers[0].lines[0].get_xdata()
+    np.testing.assert_allclose(np.asarray(relative, float), [0.3, 0.2, 0.1, 0.0], atol=1e-12)
+    assert len(accuracy.containers) == 2
 
 
 def test_star_shows_names_coefficients_and_accuracies():
