@@ -214,6 +214,18 @@ def _robustness_contradictions(config: Mapping[str, Any]) -> Iterable[str]:
     if models and given["ood_split"] not in splits:
         known = _one_of(splits, "dataset.splits")
         yield f"robustness.ood_split is {given['ood_split']!r}; it must be {known}"
+    for model in [] if isinstance(given["pair"], str) else given["pair"]:
+        if model not in models:
+            yield f"robustness.pair names {model!r}; it must be {_one_of(models, 'robustness.models')}"
+    wanted = given["ood_categories"]
+    if isinstance(wanted, str) and wanted not in ("all", "folders"):
+        yield f"robustness.ood_categories is {wanted!r}; it must be all, folders or a list"
+    max_support = config["covlasso"]["max_support"]
+    if models and given["support_size"] > max_support:
+        yield (
+            f"robustness.support_size is {given['support_size']}; it must be at most "
+            f"covlasso.max_support, {max_support}"
+        )
     start = given["start_epochs"]
     for model in models:
         epochs = config["models"][model]["train"]["epochs"]
@@ -235,6 +247,11 @@ def _generalizability_contradictions(config: Mapping[str, Any]) -> Iterable[str]
         yield f"generalizability.split is {split!r}; it must be {known}"
     if models and split == config["splits"]["test"]:
         yield f"generalizability.split is {split!r}, which judges; take another of dataset.splits"
+    if models and split in splits and not splits[split]["labels"]:
+        yield (
+            f"generalizability.split is {split!r}, whose images have no labels; take another of "
+            "dataset.splits"
+        )
     balanced = given["balanced"]
     if models and balanced and config["dataset"]["name"] == "images" and split in splits:
         each = splits[split]["samples_per_category"]

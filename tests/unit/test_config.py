@@ -63,6 +63,17 @@ WRONG = [
     ("robustness.models", "some", r"robustness\.models is 'some'; it must be all, or a list"),
     ("robustness.models", ["vit"], r"names 'vit'; it must be one of the trained models: resnet18"),
     ("robustness.pair", "best", r"robustness\.pair is 'best'; it must be auto, or map models"),
+    (
+        "robustness.pair",
+        {"vit": ["A", "B"]},
+        r"pair names 'vit'; it must be one of robustness\.mod",
+    ),
+    (
+        "robustness.ood_categories",
+        "folder",
+        r"ood_categories is 'folder'; it must be all, folders or",
+    ),
+    ("robustness.support_size", 21, r"robustness\.support_size is 21; .*covlasso\.max_support, 20"),
     ("robustness.ood_split", "far", r"ood_split is 'far'; it must be one of dataset\.splits: fit"),
     (
         "robustness.start_epochs",
@@ -116,6 +127,7 @@ LEARNED = [
     ("models.learner.train.split", "ood", r"train\.split is 'ood', whose images have no labels"),
     ("dataset.splits.train", {"dataset": "wds/x"}, r"is 'train', which can only be read through"),
     ("models.learner.train.batch_size", 13, r"batch_size is 13; mixup and cutmix want it even"),
+    ("generalizability.split", "ood", r"split is 'ood', whose images have no labels; take another"),
     ("generalizability.balanced", 8, r"balanced is 8; .*splits\.train\.samples_per_category must"),
     (
         "dataset.splits.train.samples_per_category",
