@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from timm.data import create_transform
+from timm.data import auto_augment, create_transform
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate
 
@@ -21,6 +21,18 @@ from neuraldeps.stores import fingerprint, open_store
 Batch = Tensor | str
 
 TRANSFORM = ("input_size", "interpolation", "mean", "std", "crop_pct", "crop_mode")
+
+
+def _posterize(image: Image.Image, bits_to_keep: int, **how: Any) -> Image.Image:
+    """Keep the highest bits; of no bit black remains, which Pillow 13 refuses and timm may draw."""
+    if bits_to_keep < 1:
+        return image.point(lambda _: 0)
+    return auto_augment.posterize(image, bits_to_keep, **how)
+
+
+auto_augment.NAME_TO_OP.update(
+    {name: _posterize for name in auto_augment.NAME_TO_OP if name.startswith("Posterize")}
+)
 
 
 class IndexedPhotos:
@@ -167,7 +179,7 @@ class _Transform:
         self.augmented = create_transform(**how, normalize=False, is_training=True)
 
     def __call__(self, image: Image.Image, position: int, view: int) -> Tensor:
-        image = image.convert(self.mode)
+        image = image if image.mode == self.mode else image.convert(self.mode)
         if view == 0:
             return self.plain(image)
         draws = np.random.SeedSequence([self.seed, position, view]).generate_state(1)[0]
@@ -200,10 +212,10 @@ class _Photos(Dataset):
         position, path = int(self.rows.position[row]), str(self.rows.path[row])
         try:
             # timm's own data set would put the next image in place of one that it cannot read
-            image = _opened(self.source, path, position)
-            return self.transform(image, position, int(self.rows.view[row]))
+            image = _opened(self.source, path, position).convert(self.transform.mode)
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             return f"{path}: cannot be read as an image ({_first_line(error)}); mend or remove it"
+        return self.transform(image, position, int(self.rows.view[row]))
 
 
 class _Labelled(_Photos):

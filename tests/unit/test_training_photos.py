@@ -190,6 +190,14 @@ def test_a_base_network_never_sees_a_new_category(folder, tmp_path, monkeypatch)
     assert split.base[labels].tolist() == [n for n in names if n in split.base]
 
 
+def test_the_strongest_policies_draw_no_image_that_cannot_be(folder):
+    """Of ten levels the highest keeps 0 bits, which Pillow 13 refuses where others gave black."""
+    for aa in "rand-m10-n9-inc1", "rand-m0-n9", "original", "augmix-m10":
+        epoch = opened(folder, aa=aa).epoch(0)
+        for row in range(len(epoch)):
+            assert epoch[row][0].shape == (3, 32, 32)
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_photo_that_cannot_be_read_is_named_in_one_line(folder, tmp_path, workers):
     rows = [f"{folder}/train/{code}/{i}.jpg,{n}" for n, code in enumerate(CODES) for i in range(3)]
