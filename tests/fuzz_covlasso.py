@@ -8,11 +8,18 @@ whose own certificate this one contradicts, is printed with the seed that makes 
 
 import argparse
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from neuraldeps.covlasso import UncertifiedError, covlasso_path, solve_covlasso
+from neuraldeps.covlasso import (
+    UncertifiedError,
+    batch,
+    covlasso_path,
+    solve_covlasso,
+    working_set,
+)
 
 FRACTIONS = (0.7, 0.5, 1 / 3, 0.2, 0.05, 1e-4)
 TOLERANCE = 1e-12  # of the target's second moment
@@ -149,13 +156,29 @@ def check_problem(seed, tally):
                     tally.not_interpolated += 1
 
 
+@contextmanager
+def few_columns(all_columns, first_columns, room):
+    """Working sets so small that these problems need to widen them."""
+    before = working_set.ALL_COLUMNS, working_set.FIRST_COLUMNS, batch._COLUMNS
+    working_set.ALL_COLUMNS, working_set.FIRST_COLUMNS = all_columns, first_columns
+    batch._COLUMNS = room
+    try:
+        yield
+    finally:
+        working_set.ALL_COLUMNS, working_set.FIRST_COLUMNS, batch._COLUMNS = before
+
+
 def fuzz(seconds, first_seed=0):
-    """Check problems of consecutive seeds until the time is over."""
+    """Check problems of consecutive seeds until the time is over, every other on few columns."""
     tally = Tally()
     end = time.monotonic() + seconds
     seed = first_seed
     while time.monotonic() < end:
-        check_problem(seed, tally)
+        if seed % 2:
+            with few_columns(2, (1, 2), room=seed % 3):
+                check_problem(seed, tally)
+        else:
+            check_problem(seed, tally)
         seed += 1
     return tally
 

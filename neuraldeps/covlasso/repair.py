@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 _NULL = 1e-15  # eigenvalues of the normalised active block below this, times its size, are zeros
+_DUAL_STEPS = 4  # each wins the digits that the block's condition leaves
 
 
 class Point(NamedTuple):
@@ -26,13 +27,16 @@ class Point(NamedTuple):
 def _pseudo_solve(block, right):
     """Solve a positive semidefinite system; also the part of `right` in the block's null space.
 
-    Both are of the system normalised by the diagonal, which is returned as well.
+    Both are of the system normalised by the diagonal, which is returned as well. In directions
+    that cannot be told from the null space the solution is a step towards the minimum, cautious
+    because the eigenvalue is at most what it is divided by.
     """
     root = np.sqrt(np.diagonal(block))
     values, vectors = np.linalg.eigh(block / np.outer(root, root))
     part = vectors.T @ (right / root)
-    null = values <= _NULL * len(root)
-    solution = vectors[:, ~null] @ (part[~null] / values[~null])
+    floor = _NULL * len(root)
+    null = values <= floor
+    solution = vectors @ (part / np.maximum(values, floor))
     return solution / root, vectors[:, null] @ part[null], root
 
 
@@ -57,36 +61,48 @@ def _subtract_exactly(base, weights, rows):
     return total + rest
 
 
-def certify_point(second_moment, cross_moment, moment, own, alpha, support, coef):
-    """Squared error and duality gap, and the correlations (n,) in twice the precision.
+def certify_point(second_moment, cross_moment, moment, own, alpha, support, coef, sign, enough):
+    """Squared error, duality gap, and correlations (n,): those of `w` and those of the dual point.
 
     Rounding `w` to float64 moves `c = b - M w` by about `1e-16 |M| |w|`, and a dual point made of
     that residual alone pays for it with a gap of as much times `|w|_1`. The dual point may be any
-    combination, so it is taken one Newton step further, at `w + u` with `M_AA u = c_A - alpha s`:
+    combination, so it is taken a few Newton steps further, at `w + u` where `u` is a sum of steps
+    `M_AA u = c_A - alpha s` that keep the digits `w` has no room for:
 
         theta = kappa (g - (w + u).f),
         gap = 1/2 E[(g - w.f - theta)^2] + alpha |w|_1 - w.E[f theta].
 
-    What rounding is left in the correlations counts against the gap.
+    What rounding is left in the correlations counts against the gap. Steps end at a gap of
+    `enough`.
     """
     rows = second_moment[support]
     magnitude = np.abs(cross_moment) + np.abs(coef) @ np.abs(rows)
     rounding = (4 + 2 * support.size) * np.finfo(float).eps ** 2 * magnitude
     correlation = _subtract_exactly(cross_moment, coef, rows)
-    block = rows[:, support]
-    step = _pseudo_solve(block, correlation[support] - alpha * np.sign(coef))[0]
-    moved = _subtract_exactly(cross_moment, np.append(coef, step), np.vstack([rows, rows]))
+    if own >= 0:
+        correlation[own] = 0.0
+    block, dual, steps = rows[:, support], correlation, np.zeros((0, support.size))
     norm = alpha * np.abs(coef).sum()
     error = max(moment - coef @ cross_moment[support] - coef @ correlation[support], 0.0)
-    gaps = []
-    for dual, distance in ((correlation, 0.0), (moved, max(step @ block @ step, 0.0) ** 0.5)):
-        if own >= 0:
-            dual[own] = 0.0
+    best, nearest = np.inf, correlation
+    for _ in range(_DUAL_STEPS):
+        moved = steps.sum(axis=0)
+        distance = max(moved @ block @ moved, 0.0) ** 0.5
         kappa = alpha / max(alpha, (np.abs(dual) + rounding).max())
         change = (1 - kappa) * error**0.5 + kappa * distance
         gap = change**2 / 2 + norm - kappa * (coef @ dual[support])
-        gaps.append(gap + np.abs(coef) @ rounding[support])
-    return error, max(min(gaps), 0.0), correlation
+        gap += np.abs(coef) @ rounding[support]
+        if gap < best:
+            best, nearest = gap, dual
+        if best <= enough:
+            break
+        step = _pseudo_solve(block, dual[support] - alpha * sign)[0]
+        steps = np.vstack([steps, step])
+        weights = np.concatenate([coef, *steps])
+        dual = _subtract_exactly(cross_moment, weights, np.vstack([rows] * (1 + len(steps))))
+        if own >= 0:
+            dual[own] = 0.0
+    return error, max(best, 0.0), correlation, nearest
 
 
 def _newton_step(block, gradient):
@@ -110,21 +126,21 @@ def repair(second_moment, cross_moment, moment, own, alpha, support, coef, goal)
     support, coef, sign = support.astype(np.int64), coef.copy(), np.sign(coef)
     best = Point(support, coef, np.nan, np.inf)
     for _ in range(20 + 4 * support.size):
-        error, gap, correlation = certify_point(
-            second_moment, cross_moment, moment, own, alpha, support, coef
+        error, gap, correlation, dual = certify_point(
+            second_moment, cross_moment, moment, own, alpha, support, coef, sign, goal
         )
         if gap < best.dual_gap:
             used = coef != 0
             best = Point(support[used], coef[used], error, gap)
         if best.dual_gap <= goal:
             break
-        excess = np.abs(correlation) - alpha
+        excess = np.abs(dual) - alpha
         excess[support] = 0.0
         entering = int(np.argmax(excess))
         if excess[entering] > 0:
             support = np.append(support, entering)
             coef = np.append(coef, 0.0)
-            sign = np.append(sign, np.sign(correlation[entering]))
+            sign = np.append(sign, np.sign(dual[entering]))
         support, coef, sign = _descend(second_moment, correlation, alpha, support, coef, sign)
     return best
 

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from neuraldeps.covlasso.kernels import forget_stale_code
+
 ROOT = Path(__file__).parents[2]
 CODE = """
 import hashlib, numpy as np
@@ -49,3 +51,14 @@ def test_cold_and_warm_cache_give_the_same_bytes(tmp_path):
     ]
     assert list((tmp_path / "cache").rglob("*.nbc"))
     assert digests[0] == digests[1]
+
+
+def test_code_compiled_before_a_source_file_changed_is_forgotten(tmp_path):
+    cache = tmp_path / "__pycache__"
+    cache.mkdir()
+    for path, age in (("a.py", 50), ("b.py", 10), ("__pycache__/old.nbi", 20)):
+        (tmp_path / path).touch()
+        os.utime(tmp_path / path, (1e9 - age, 1e9 - age))
+    (cache / "new.nbi").touch()
+    forget_stale_code(tmp_path)
+    assert [path.name for path in cache.iterdir()] == ["new.nbi"]

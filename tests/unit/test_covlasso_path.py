@@ -6,6 +6,7 @@ import pytest
 from sklearn.linear_model import Lasso, lars_path_gram
 
 from neuraldeps.covlasso import covlasso_path, solve_covlasso
+from tests.fuzz_covlasso import few_columns
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,54 @@ def test_path_is_that_of_lars_path_gram(second_moment):
             np.testing.assert_allclose(
                 np.delete(dense[:24], target), coefs[:, knot], rtol=1e-8, atol=1e-11
             )
+
+
+def wide_logits(n_categories, rank=60):
+    """Logits (2000, n) of many categories, more than a path starts with."""
+    generator = np.random.default_rng(2)
+    logits = generator.standard_normal((2000, rank)) @ generator.standard_normal(
+        (rank, n_categories)
+    )
+    return logits + generator.standard_normal(logits.shape)
+
+
+def test_path_over_many_categories_is_that_of_lars_path_gram():
+    logits = wide_logits(400)
+    second_moment = logits.T @ logits / len(logits)
+    path = covlasso_path(second_moment, max_support=30, targets=[0, 57, 399])
+    for row, target in enumerate(path.targets):
+        n_knots = path.n_knots[row]
+        alphas, _, coefs = lars_path_gram(
+            np.delete(second_moment[target], target),
+            without(second_moment, target),
+            n_samples=1,
+            method="lasso",
+            max_iter=n_knots - 1,
+        )
+        np.testing.assert_allclose(path.alpha[row, :n_knots], alphas, rtol=1e-9)
+        last = path.at_support_size(30).to_sparse(400).toarray()[row]
+        np.testing.assert_allclose(np.delete(last, target), coefs[:, -1], rtol=1e-8, atol=1e-11)
+
+
+def test_few_columns_and_all_of_them_give_the_same_path():
+    logits = wide_logits(200)
+    second_moment = logits.T @ logits / len(logits)
+    with few_columns(2, (1, 2), room=0):
+        few = covlasso_path(second_moment, max_support=15)
+    with few_columns(200, (1, 2), room=200):
+        every = covlasso_path(second_moment, max_support=15)
+    np.testing.assert_array_equal(few.n_knots, every.n_knots)
+    np.testing.assert_array_equal(few.support, every.support)
+    np.testing.assert_allclose(few.alpha, every.alpha, rtol=1e-10)
+    np.testing.assert_allclose(few.coef, every.coef, rtol=1e-8, atol=1e-12)
+
+
+def test_as_many_ties_as_categories_outgrow_any_working_set():
+    tied = np.full((700, 700), 0.5) + 0.5 * np.eye(700)
+    path = covlasso_path(tied, max_support=3, targets=[0, 699])
+    assert (path.dual_gap[:, 0] <= 1e-12).all()
+    solution = solve_covlasso(tied, alpha=0.25, targets=[0, 699])
+    assert (solution.dual_gap <= 1e-12).all()
 
 
 def test_solution_is_that_of_lasso_on_the_logits(logits, second_moment):
