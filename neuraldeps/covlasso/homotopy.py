@@ -61,7 +61,7 @@ STALLED = 5
 INDEFINITE = 6
 
 _INDEFINITE = -1e-6  # of a second moment: rounding alone explains no pivot as negative as this
-_NEAR = 0.6  # of alpha: correlations as large as this join the working set
+_NEAR = 0.7  # of alpha: correlations as large as this join the working set
 
 
 @njit(**OPTIONS)
@@ -163,6 +163,8 @@ def _check(
 def _look_ahead(second_moment, cross_moment, correlation, alpha, tolerance, size, state):
     """Let the sources that have come near `alpha` join; `_MISSED` if one is beyond it already."""
     first = state.n_columns[0]
+    for j in range(first):
+        correlation[state.columns[j]] = 0.0  # few blocks are looked into without the members
     widen(second_moment, cross_moment, correlation, _NEAR * alpha, size, state)
     bar = alpha * (1.0 + RELATIVE_TOLERANCE) + tolerance
     for j in range(first, state.n_columns[0]):
