@@ -17,7 +17,7 @@ from neuraldeps.covlasso.working_set import make_state
 
 TOLERANCE = 1e-12  # largest certified duality gap, as a fraction of the target's second moment
 REPAIR_ABOVE = 1e-13  # duality gap, as that fraction, worth a second look
-_TARGETS_PER_CHUNK = 64
+_TARGETS_PER_CHUNK = 128
 _COLUMNS = 256  # room of a working set, with four for each active category
 
 

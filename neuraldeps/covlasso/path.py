@@ -261,8 +261,8 @@ class CovLassoPath:
 
 def _pose(
     second_moment, cross_moment, target_second_moment, targets, sources, exclude_own, validate
-) -> tuple[Problem, np.ndarray]:
-    """Check the moments and arrange them for the kernels; also the sources' full numbering."""
+) -> Problem:
+    """Check the moments and arrange them for the kernels."""
     matrix = as_second_moment(second_moment)
     n_sources = matrix.shape[0]
     within = cross_moment is None
@@ -275,30 +275,26 @@ def _pose(
     else:
         cross, moments = as_cross_moment(cross_moment, target_second_moment, n_sources)
     targets = as_indices(targets, cross.shape[1], "targets")
-    allowed = as_indices(sources, n_sources, "sources")
+    allowed = None if sources is None else as_indices(sources, n_sources, "sources")
     own = as_own(exclude_own, targets, n_sources, within=within)
     if validate:
         check_second_moment(matrix)
         if not within:
             check_cross_moment(cross, moments, np.diagonal(matrix), targets)
-    if sources is None:
-        restricted = None
-    else:
-        restricted = allowed
+    if allowed is not None:
         position = np.full(n_sources + 1, -1)
         position[allowed] = np.arange(allowed.size)
         own = position[own]
         matrix = np.ascontiguousarray(matrix[np.ix_(allowed, allowed)])
         matrix.flags.writeable = False
-    problem = Problem(
+    return Problem(
         second_moment=_line_up(matrix),
         cross_moment=cross,
         target_second_moment=np.ascontiguousarray(moments[targets], dtype=np.float64),
         own=own,
         targets=targets,
-        allowed=restricted,
+        allowed=allowed,
     )
-    return problem, allowed
 
 
 def _line_up(matrix: np.ndarray) -> np.ndarray:
@@ -312,10 +308,11 @@ def _line_up(matrix: np.ndarray) -> np.ndarray:
     return copy
 
 
-def _renumber(result: Result, allowed: np.ndarray) -> np.ndarray:
+def _renumber(result: Result, problem: Problem) -> np.ndarray:
     """Supports in the full numbering of the sources."""
-    lookup = np.append(allowed, -1).astype(np.int32)
-    return lookup[result.support]
+    if problem.allowed is None:
+        return result.support
+    return np.append(problem.allowed, -1).astype(np.int32)[result.support]
 
 
 def covlasso_path(
@@ -396,7 +393,7 @@ def covlasso_path(
     n_threads = check_positive_integer(n_threads, "n_threads")
     if not (np.isfinite(alpha_min) and alpha_min >= 0):
         raise ValueError(f"alpha_min={alpha_min}; it must be finite and not negative.")
-    problem, allowed = _pose(
+    problem = _pose(
         second_moment, cross_moment, target_second_moment, targets, sources, exclude_own, validate
     )
     result = solve_targets(
@@ -413,7 +410,7 @@ def covlasso_path(
         alpha=result.alpha,
         support_size=result.support_size,
         active_size=result.active_size,
-        support=_renumber(result, allowed),
+        support=_renumber(result, problem),
         coef=result.coef,
         squared_error=result.squared_error,
         dual_gap=result.dual_gap,
@@ -479,7 +476,7 @@ def solve_covlasso(
     n_threads = check_positive_integer(n_threads, "n_threads")
     if support_size is not None:
         support_size = check_positive_integer(support_size, "support_size")
-    problem, allowed = _pose(
+    problem = _pose(
         second_moment, cross_moment, target_second_moment, targets, sources, exclude_own, validate
     )
     n_targets = problem.targets.size
@@ -495,7 +492,7 @@ def solve_covlasso(
         targets=problem.targets,
         alpha=result.alpha[:, 0],
         support_size=result.support_size[:, 0],
-        support=_renumber(result, allowed)[:, 0],
+        support=_renumber(result, problem)[:, 0],
         coef=result.coef[:, 0],
         squared_error=result.squared_error[:, 0],
         dual_gap=result.dual_gap[:, 0],
