@@ -142,12 +142,11 @@ def map_array(path: str | os.PathLike, name: str) -> np.ndarray:
     codecs = tuple(type(codec) for codec in array.metadata.codecs)  # type: ignore[union-attr]
     if array.chunks != array.shape or codecs != (BytesCodec, Crc32cCodec):
         raise StoreError(f"{path}: {name} is not one plain chunk; remove the store and run again")
-    file = Path(path) / name / "/".join(["c", *"0" * array.ndim])
-    raw = np.memmap(file, np.uint8, mode="r")
+    raw = np.memmap(_only_chunk(Path(path) / name, array.ndim), np.uint8, mode="r")
     values, checksum = raw[:-4], int(raw[-4:].view("<u4")[0])
     computed = google_crc32c.Checksum()
-    for first in range(0, len(values), CHUNK_BYTES):
-        computed.update(values[first : first + CHUNK_BYTES].tobytes())
+    for piece in _pieces(values):
+        computed.update(piece)
     if int.from_bytes(computed.digest(), "big") != checksum:
         raise StoreError(f"{path}: the checksum of {name} does not fit; remove it and run again")
     return values.view(array.dtype.newbyteorder("<")).reshape(array.shape)
@@ -212,14 +211,43 @@ def _begin(
     path: Path,
     contiguous: Collection[Hashable] = (),
 ) -> None:
-    """Write metadata and everything that is in memory; arrays of Dask stay to be written."""
-    dataset.to_zarr(
+    """Write metadata and what is in memory; arrays of Dask and contiguous ones stay to be written."""
+    later = {
+        name: dataset[name].copy(data=to_be_written(dataset[name].shape, dataset[name].dtype))
+        for name in contiguous
+    }
+    dataset.assign(later).to_zarr(
         path,
         mode="w",
         zarr_format=3,
         consolidated=False,
         compute=False,
         encoding=_encoding(dataset, shards, contiguous),
+    )
+
+
+def _write_chunk(path: Path, values: np.ndarray) -> None:
+    """Write an array's only chunk as its codecs would, without the copy that zarr's checksum makes."""
+    values = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
+    file = _only_chunk(path, values.ndim)
+    file.parent.mkdir(parents=True)
+    checksum = google_crc32c.Checksum()
+    with file.open("wb") as out:
+        for piece in _pieces(values.reshape(-1).view(np.uint8)):
+            checksum.update(piece)
+            out.write(piece)
+        out.write(checksum.digest()[::-1])  # little-endian
+
+
+def _only_chunk(path: Path, ndim: int) -> Path:
+    return path / "/".join(["c", *"0" * ndim])
+
+
+def _pieces(values: np.ndarray) -> Iterator[bytes]:
+    """Bytes of an array of them, `CHUNK_BYTES` at a time."""
+    return (
+        values[first : first + CHUNK_BYTES].tobytes()
+        for first in range(0, len(values), CHUNK_BYTES)
     )
 
 
@@ -272,7 +300,8 @@ def write_store(
     shards : mapping of name to shape, optional
         Shard shape of the large variables; the others are one chunk each.
     contiguous : collection of names
-        Variables stored as one uncompressed chunk with its checksum, for `map_array`.
+        Variables stored as one uncompressed chunk with its checksum, for `map_array`; written
+        a piece at a time, so that no copy of them is held.
 
     Raises
     ------
@@ -284,6 +313,8 @@ def write_store(
     work = path.parent / f".{path.name}.{uuid.uuid4().hex}.partial"
     try:
         _begin(dataset, shards or {}, work, contiguous)
+        for name in contiguous:
+            _write_chunk(work / str(name), dataset[name].values)
         _consolidate(work)
         _publish(work, path)
     finally:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 import warnings
 from pathlib import Path
 
@@ -211,6 +212,16 @@ def test_map_array_reads_what_was_written_and_checks_it(tmp_path):
     write_store(dataset(), tmp_path / "compressed.zarr")
     with pytest.raises(StoreError, match="not one plain chunk"):
         map_array(tmp_path / "compressed.zarr", "m")
+
+
+def test_a_contiguous_array_is_written_without_a_copy_of_it(tmp_path):
+    large = xr.Dataset({"m": (("a", "b"), np.ones((2048, 2048)))}, attrs=provenance("test", "m"))
+    tracemalloc.start()
+    write_store(large, tmp_path / "m.zarr", contiguous=["m"])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < large["m"].nbytes / 2
+    np.testing.assert_array_equal(map_array(tmp_path / "m.zarr", "m"), large["m"].values)
 
 
 def test_fingerprint_tells_configurations_and_sources_apart(tmp_path):
