@@ -1,16 +1,19 @@
 """Uncentred second moments of logits, reduced in a fixed tree whatever the cores or the scheduler."""
 
 import logging
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
+from itertools import pairwise, product
+from operator import getitem
 from typing import Any, Literal
 
 import dask
 import numpy as np
 import xarray as xr
 import zarr
+from dask.delayed import Delayed
 from threadpoolctl import threadpool_limits
 
 from neuraldeps.errors import StoreError
@@ -21,6 +24,7 @@ Gauge = Literal["raw", "zero_mean"]
 BLOCK = 4096  # categories per side of a block of the second moment
 LANES = 8  # sums that can grow side by side where the second moment is one small block
 LANE_BYTES = 2**30
+STEPS = 4096  # most steps, of whole shards: every step is a few dozen tasks of a graph in memory
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +89,10 @@ def _cuts(n: int) -> list[tuple[int, int]]:
     return list(pairwise([*range(0, n, BLOCK), n]))
 
 
-def _load(file: LogitsFile, first: int, last: int, cuts: list[tuple[int, int]]) -> list[np.ndarray]:
+def _load(
+    file: LogitsFile, first: int, last: int, cuts: list[tuple[int, int]], after: Any
+) -> list[np.ndarray]:
+    """Columns of some rows, block by block, not before `after` is done."""
     rows = file.rows(first, last)
     return [np.ascontiguousarray(rows[:, start:stop]) for start, stop in cuts]
 
@@ -102,6 +109,14 @@ def _accumulate(total: Any, left: np.ndarray, right: np.ndarray, limit_blas: boo
         _hold_blas()
     product = left.T @ right
     return product if total is None else np.add(total, product, out=product)
+
+
+def _mark(total: np.ndarray) -> None:
+    """Nothing, once a step is in a total: what a later step's rows wait for."""
+
+
+def _gather(totals: list[np.ndarray]) -> list[np.ndarray]:
+    return totals
 
 
 def _accumulate_mean(total: Any, blocks: list[np.ndarray]) -> np.ndarray:
@@ -133,6 +148,7 @@ def second_moment(
     *,
     compute: Callable[[Any], tuple[Any, ...]] = dask.compute,
     limit_blas: bool = False,
+    ahead: int = 8,
 ) -> Moments:
     """Uncentred second moment E[f g^T] of two networks' logits over the same images (PAPER, Sec. 2).
 
@@ -145,13 +161,16 @@ def second_moment(
     limit_blas : bool
         Hold BLAS to one thread inside each task; for workers in other processes. Where the
         tasks run in this process the caller holds it once for all.
+    ahead : int
+        Steps whose rows may be in memory at once: as many as there are threads in all.
 
     Returns
     -------
     Moments
-        float64, summed over shards in a fixed tree: shard k goes to lane `k % lanes`, a lane
-        adds in order, and the lanes are added in order. The number of lanes depends on the number
-        of categories alone, so the bytes do not depend on cores, workers or timing.
+        float64, summed in a fixed tree: step k, a shard (or some, so that there are at most
+        `STEPS` steps), goes to lane `k % lanes`, a lane adds in order, and the lanes are added in
+        order. Steps and lanes depend on the logits' shape and shards alone, so the bytes do not
+        depend on cores, workers or timing.
 
     Raises
     ------
@@ -160,7 +179,9 @@ def second_moment(
 
     Notes
     -----
-    Memory: `lanes` partial sums and a few shards, whatever the number of images.
+    Memory: `lanes` partial sums, the rows of `ahead` steps (a step is read when the one so many
+    before it has been added: left alone, a scheduler reads far ahead) and a block per thread,
+    whatever the number of images.
     """
     arrays = [zarr.open_array(f"{file.path}/logits", mode="r") for file in (source, target)]
     n_samples, n_source = arrays[0].shape
@@ -171,31 +192,49 @@ def second_moment(
             "extract both from the same split"
         )
     rows = (arrays[0].shards or arrays[0].chunks)[0]
+    rows *= -(-n_samples // (rows * STEPS))
     within = source == target
     source_cuts, target_cuts = _cuts(n_source), _cuts(n_target)
     lanes = int(np.clip(LANE_BYTES // (8 * n_source * n_target), 1, LANES))
 
-    load = dask.delayed(_load, pure=False)
-    accumulate = dask.delayed(_accumulate, pure=False)
-    accumulate_mean = dask.delayed(_accumulate_mean, pure=False)
     pairs = [
         (i, j)
         for i in range(len(source_cuts))
         for j in range(len(target_cuts))
         if not within or i <= j
     ]
-    totals: dict[tuple, Any] = {}
-    for shard, first in enumerate(range(0, n_samples, rows)):
-        last, lane = min(first + rows, n_samples), shard % lanes
-        left = load(source, first, last, source_cuts)
-        right = left if within else load(target, first, last, target_cuts)
+    # a plain graph: the time to make one of nested delayed calls grows with the square of the steps
+    graph: dict[tuple, tuple] = {}
+    run = uuid.uuid4().hex
+
+    def task(function: Callable[..., Any], *args: Any) -> tuple:
+        key = (f"{function.__name__.strip('_')}-{run}", len(graph))
+        graph[key] = (function, *args)
+        return key
+
+    def load(file: LogitsFile, first: int, last: int, cuts: list, after: list[tuple]) -> list:
+        rows = task(_load, file, first, last, cuts, after)
+        return [task(getitem, rows, block) for block in range(len(cuts))]
+
+    totals: dict[tuple, tuple] = {}
+    marks: dict[int, list[tuple]] = {}
+    for step, first in enumerate(range(0, n_samples, rows)):
+        last, lane = min(first + rows, n_samples), step % lanes
+        after = marks.pop(step - ahead, [])
+        left = load(source, first, last, source_cuts, after)
+        right = left if within else load(target, first, last, target_cuts, after)
+        added: dict[tuple, tuple] = {}
         for i, j in pairs:
             key = (lane, i, j)
-            totals[key] = accumulate(totals.get(key), left[i], right[j], limit_blas)
+            added[key] = task(_accumulate, totals.get(key), left[i], right[j], limit_blas)
         for side, blocks in (("source", left), ("target", right)):
-            totals[lane, side] = accumulate_mean(totals.get((lane, side)), blocks)
+            added[lane, side] = task(_accumulate_mean, totals.get((lane, side)), blocks)
+        marks[step] = [task(_mark, total) for total in added.values()]
+        totals |= added
 
-    (sums,) = compute(totals)
+    (values,) = compute(Delayed(task(_gather, list(totals.values())), graph))
+    sums = dict(zip(totals, values, strict=True))
+    del values
     used = min(lanes, -(-n_samples // rows))
 
     def over_lanes(*key: Any) -> np.ndarray:
@@ -206,11 +245,13 @@ def second_moment(
         return total
 
     result = np.empty((n_source, n_target))
-    for i, j in pairs:
-        block = over_lanes(i, j)
-        result[slice(*source_cuts[i]), slice(*target_cuts[j])] = block
-        if within and i < j:
-            result[slice(*source_cuts[j]), slice(*target_cuts[i])] = block.T
+    # row by row of blocks: what is already written never needs the memory of what is still to come
+    for (i, source_cut), (j, target_cut) in product(enumerate(source_cuts), enumerate(target_cuts)):
+        block, mirrored = (
+            (slice(*source_cut), slice(*target_cut)),
+            (slice(*target_cut), slice(*source_cut)),
+        )
+        result[block] = result[mirrored].T if within and j < i else over_lanes(i, j)
     return Moments(result, over_lanes("source"), over_lanes("target"), n_samples)
 
 

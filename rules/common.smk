@@ -182,9 +182,9 @@ def extraction_mem_mb(wildcards, attempt):
 
 
 def moment_mem_mb(wildcards, attempt):
-    """Partial sums (at most 1 GiB, or one second moment), the result, some shards."""
+    """Partial sums (at most 1 GiB, or one second moment), some shards, a block per thread."""
     matrix = 8 * N_CATEGORIES**2 / 2**20
-    return int(attempt * (1500 + 1024 + 3 * matrix))
+    return int(attempt * (1500 + 1024 + 2 * matrix))
 
 
 def solver_mem_mb(wildcards, attempt):

@@ -1,5 +1,9 @@
 """Second moments against NumPy, and the same bytes whatever computes them."""
 
+import time
+import weakref
+from collections import Counter
+
 import dask
 import numpy as np
 import pytest
@@ -72,6 +76,43 @@ def test_same_bytes_for_any_scheduler(logits, how):
         with dask.config.set(how):
             again = second_moment(*files)
     assert reference.second_moment.tobytes() == again.second_moment.tobytes()
+
+
+def test_few_rows_are_in_memory_whatever_the_number_of_images(tmp_path, monkeypatch):
+    values = np.random.default_rng(0).standard_normal((1000, 30))
+    files = [LogitsFile(write_logits(tmp_path / f"{n}.zarr", values, rows=10)) for n in "fg"]
+    alive, most = Counter(), []
+
+    def load(*args):
+        blocks = plain_load(*args)
+        for block in blocks:
+            alive["blocks"] += 1
+            weakref.finalize(block, alive.subtract, ["blocks"])
+        most.append(alive["blocks"] / len(blocks))
+        return blocks
+
+    plain_load, plain_accumulate = moments._load, moments._accumulate
+
+    def accumulate(*args):
+        time.sleep(1e-3)  # reading is faster than adding: there is time to read far ahead
+        return plain_accumulate(*args)
+
+    monkeypatch.setattr(moments, "_load", load)
+    monkeypatch.setattr(moments, "_accumulate", accumulate)
+    monkeypatch.setattr(moments, "BLOCK", 8)
+    with dask.config.set(scheduler="threads", num_workers=2):
+        second_moment(*files, ahead=2)
+    assert len(most) == 2 * 100
+    assert max(most) <= 2 * (2 + 1)  # both sides; one step may be on its way out
+
+
+def test_steps_of_several_shards_change_nothing_but_rounding(logits, monkeypatch):
+    files = [LogitsFile(path) for path in logits]
+    whole = second_moment(*files)
+    monkeypatch.setattr(moments, "STEPS", 3)
+    stepped = second_moment(*files)
+    np.testing.assert_allclose(stepped.second_moment, whole.second_moment, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(stepped.source_mean, whole.source_mean, rtol=0, atol=1e-13)
 
 
 def test_refuses_partners_that_differ(tmp_path, logits):
