@@ -17,6 +17,8 @@ from numba import njit
 from neuraldeps.logs import progress
 from neuraldeps.moments import LogitsFile
 
+GRAM_BYTES = 2**24  # of the normal equations that are solved at once
+SINGULAR = 1e-8  # part of a category's second moment that the others of a support leave unexplained
 ROWS = 2048  # images at once: a chunk of 1000 categories stays in the last-level cache
 
 
@@ -360,8 +362,30 @@ def refit(
     for size in np.unique(sizes[sizes > 0]):
         t, m = np.nonzero(sizes == size)
         chosen = support[t, m, :size].astype(np.int64)
-        gram = second_moment[chosen[:, :, None], chosen[:, None, :]]
-        right = cross[chosen, np.asarray(targets)[t][:, None]]
-        inverse = np.linalg.pinv(gram, rcond=1e-12, hermitian=True)
-        coef[t, m, :size] = (inverse @ right[..., None])[..., 0]
+        right = cross[chosen, np.asarray(targets)[t][:, None]][..., None]
+        at_once = max(1, GRAM_BYTES // (8 * size * size))
+        for first in range(0, len(t), at_once):
+            part = slice(first, first + at_once)
+            gram = second_moment[chosen[part, :, None], chosen[part, None, :]]
+            coef[t[part], m[part], :size] = _solve_each(gram, right[part])[..., 0]
     return coef
+
+
+def _solve_each(gram: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """gram^-1 right of each problem; minimum-norm, which takes 20 times as long, where singular."""
+    try:
+        pivot = np.diagonal(np.linalg.cholesky(gram), axis1=1, axis2=2) ** 2
+    except np.linalg.LinAlgError:
+        if len(gram) == 1:
+            return np.linalg.pinv(gram, rcond=1e-12, hermitian=True) @ right
+        half = len(gram) // 2
+        return np.concatenate(
+            [_solve_each(gram[:half], right[:half]), _solve_each(gram[half:], right[half:])]
+        )
+    power = np.diagonal(gram, axis1=1, axis2=2)
+    singular = (pivot <= SINGULAR * power).any(axis=1)
+    solution = np.empty_like(right)
+    solution[~singular] = np.linalg.solve(gram[~singular], right[~singular])
+    inverse = np.linalg.pinv(gram[singular], rcond=1e-12, hermitian=True)
+    solution[singular] = inverse @ right[singular]
+    return solution

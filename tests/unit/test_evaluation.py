@@ -110,3 +110,16 @@ def test_refit_is_least_squares_without_intercept(case):
                 # normal equations of condition below 1e3 in float64
                 np.testing.assert_allclose(coef[i, m][taken], oracle.coef_, rtol=1e-9, atol=1e-11)
             assert (coef[i, m][~taken] == 0).all()
+
+
+def test_refit_of_equal_and_absent_categories_has_the_least_norm():
+    rng = np.random.default_rng(0)
+    f = rng.standard_normal((200, 6))
+    f[:, 1], f[:, 4] = f[:, 0], 0.0
+    g = f @ rng.standard_normal((6, 5))
+    support = np.array([[[0, 1, 2]], [[2, 3, 5]], [[2, 4, 3]], [[3, 0, 2]], [[1, 3, 0]]], np.int32)
+    coef = refit(f.T @ f / 200, f.T @ g / 200, np.arange(5), support)
+    for i in range(5):
+        oracle = np.linalg.lstsq(f[:, support[i, 0]], g[:, i], rcond=1e-6)[0]
+        # normal equations of condition below 10 but for what is singular
+        np.testing.assert_allclose(coef[i, 0], oracle, rtol=0, atol=1e-12)
