@@ -25,7 +25,7 @@ PORTS = 5 + len(CPU_NODES + GPU_NODES)
 
 # MinJobAge keeps ended jobs in squeue, which Snakemake asks; KillWait is the grace of a time limit;
 # a node that returns from being down is used again; config_overrides lets nodes have more memory
-# than the machine.
+# than the machine. Without cgroups a job's memory is looked at every second (OverMemoryKill).
 CONF = """\
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
@@ -44,7 +44,9 @@ SlurmdLogFile={root}/log/slurmd.%n.log
 SlurmdParameters=config_overrides
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
-JobAcctGatherType=jobacct_gather/none
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=1
+JobAcctGatherParams=OverMemoryKill
 AccountingStorageType=accounting_storage/none
 JobCompType=jobcomp/none
 SwitchType=switch/none
@@ -91,9 +93,9 @@ class Cluster:
         return result.stdout
 
     def jobs(self, states: str = "all") -> list[dict[str, str]]:
-        """Jobs in these states: id, state, node, rule with wildcards, GPUs asked for, folder."""
+        """Jobs in these states: id, state, node, rule with wildcards, GPUs and memory asked for, folder."""
         keys = {"id": "JobID", "state": "State", "node": "NodeList", "rule": "Comment"}
-        keys |= {"gpus": "tres-per-job", "folder": "WorkDir"}
+        keys |= {"gpus": "tres-per-job", "memory": "MinMemory", "folder": "WorkDir"}
         columns = ",".join(f"{column}:200|" for column in keys.values())
         lines = self("squeue", "-h", "-t", states, "-O", columns).splitlines()
         fields = ([field.strip() for field in line.split("|")] for line in lines)

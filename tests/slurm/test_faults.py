@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from neuraldeps.stores import open_store
 from tests.slurm.cluster import wait_until
 from tests.slurm.conftest import Project
 from tests.workflow.conftest import contents
@@ -115,6 +116,42 @@ def test_a_killed_snakemake_restarted_while_its_jobs_still_run(slurm, tmp_path, 
     os.kill(old[1][-1], signal.SIGCONT)  # finds everything done
     wait_until(lambda: not made.jobs("PD,R,CG"), 60, "the old jobs to end")
     assert {job["state"] for job in made.jobs()} == {"COMPLETED"}
+    written = contents(tmp_path / "results")
+    assert written == {name: expected[name] for name in written}
+    assert any(name.startswith("moments/f--g.zarr") for name in written)
+
+
+def test_a_job_killed_for_its_memory_gets_more(slurm, tmp_path):
+    made = project(tmp_path, slurm)
+    target = "results/logits/f/fit.zarr"
+    # Snakemake alone needs more than 40 MB; the second attempt gets 1280
+    run = made.start(target, "--set-resources", "import_logits:mem_mb=40 * attempt**5")
+    made.ends_well(run)
+    first, second = made.jobs()
+    logs = (tmp_path / "logs/slurm").rglob(f"{first['id']}.log")
+    assert "Exceeded job memory limit" in next(logs).read_text()
+    assert (first["state"], first["memory"]) == ("FAILED", "40M")  # with cgroups OUT_OF_MEMORY
+    assert (second["state"], second["memory"]) == ("COMPLETED", "1280M")
+    assert open_store(tmp_path / target).sizes["sample"] == 500
+
+
+def test_an_interrupted_snakemake_cancels_its_jobs_and_leaves_nothing_half_done(
+    slurm, tmp_path, expected
+):
+    made = project(tmp_path, slurm)
+    jobs = Accidents(made)
+    target = "results/moments/f--g.zarr"
+    interrupted = made.start(target, log="interrupted.log")
+    for _ in "fg":
+        *_, process = jobs.next("rule_import_logits")
+        os.kill(process, signal.SIGSTOP)
+    interrupted.send_signal(signal.SIGINT)
+    assert interrupted.wait(60) != 0
+    wait_until(lambda: not made.jobs("PD,R,CG"), 30, "the jobs to be cancelled")
+    assert {job["state"] for job in made.jobs()} == {"CANCELLED"}
+    assert not list((tmp_path / "results").glob("logits/*/[!.]*"))
+
+    made.ends_well(made.start(target))
     written = contents(tmp_path / "results")
     assert written == {name: expected[name] for name in written}
     assert any(name.startswith("moments/f--g.zarr") for name in written)
