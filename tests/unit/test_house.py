@@ -50,6 +50,15 @@ def test_conda_environments_hold_the_locked_versions(kind):
         assert version in locked()[name], name
 
 
+def test_the_container_is_built_from_the_lock_and_files_that_are_there():
+    recipe = (ROOT / "envs/apptainer.def").read_text()
+    files = re.search(r"^%files\n((?: .+\n)+)", recipe, flags=re.M)[1].splitlines()
+    copied = {line.split()[0] for line in files}
+    assert {"requirements.lock", "pyproject.toml", "neuraldeps", PROJECT["readme"]} <= copied
+    assert all((ROOT / name).exists() for name in copied | set(PROJECT["license-files"]))
+    assert "--constraint requirements.lock" in recipe
+
+
 def test_rule_script_log_and_benchmark_share_one_name():
     for name, text, file in rules():
         assert f'"../scripts/{name}.py"' in text, file
