@@ -5,21 +5,24 @@ unit is CPU time, of this process and its workers, on one thread; on a GPU it is
 loop runs the network alone on a batch that already lies on the device.
 
     python benchmarks/extraction/compare_timm.py --model resnet18 --n-images 512 --rounds 5
-    python benchmarks/extraction/compare_timm.py --device cuda --model resnet50 swin_tiny_patch4_window7_224 \
-        vit_small_patch16_224 --batch-size 128 256 512 1024 --workers 12 --n-images 50000 --rounds 3 [--amp]
+    python benchmarks/extraction/compare_timm.py --sweep
 
-Columns: `ratio` is the rate of extract_logits to that of the loop, median over the rounds, `low` and
-`high` its range. `--folder /dev/shm` keeps the synthetic JPEG images in memory.
+`--sweep` is three networks, four batch sizes, fp32 and bf16, and 50 000 synthetic JPEG images on disk and
+in memory (/dev/shm), on a GPU; options that stand beside it change it. Columns: `ratio` is the rate of
+extract_logits to that of the loop, median over the rounds, `low` and `high` its range.
 """
 
 import argparse
 import csv
+import itertools
 import os
+import shutil
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +36,18 @@ from neuraldeps.images import open_images
 from neuraldeps.photos import index_images
 from neuraldeps.stores import write_store
 
-COLUMNS = ["model", "batch_size", "amp", "device", "loop", "images_per_s", "ratio", "low", "high"]
+COLUMNS = ["folder", "model", "batch_size", "precision", "device"]
+COLUMNS += ["loop", "images_per_s", "ratio", "low", "high"]
+SWEEP = {
+    "device": "cuda",
+    "model": ["resnet50", "swin_tiny_patch4_window7_224", "vit_small_patch16_224"],
+    "batch_size": [128, 256, 512, 1024],
+    "precision": ["float32", "bfloat16"],
+    "folder": [tempfile.gettempdir(), "/dev/shm"],
+    "n_images": 50_000,
+    "workers": 12,
+    "rounds": 3,
+}
 
 
 def write_photos(folder: Path, n_images: int) -> None:
@@ -136,39 +150,52 @@ def compare(
         ratios = sorted(t / own for t, own in zip(took, seconds["extract_logits"], strict=True))
         rate = n_images / statistics.median(took)
         shown = [statistics.median(ratios), ratios[0], ratios[-1]]
-        own = [model, options.batch_size, options.amp, options.device, name]
-        rows.append([*own, f"{rate:.1f}", *(f"{ratio:.3f}" for ratio in shown)])
+        rows.append([name, f"{rate:.1f}", *(f"{ratio:.3f}" for ratio in shown)])
     return rows
 
 
-def main() -> None:
-    """Write one row per network, batch size and loop to stdout as CSV."""
+def read_options() -> argparse.Namespace:
+    """Options of the command line; a sweep's values are other defaults."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sweep", action="store_true", help="the sweep for a GPU")
     parser.add_argument("--model", nargs="+", default=["resnet18"])
     parser.add_argument("--batch-size", nargs="+", type=int, default=[64])
-    parser.add_argument("--amp", action="store_true")
-    parser.add_argument("--amp-dtype", default="bfloat16")
+    precisions = ["float32", "bfloat16", "float16"]
+    parser.add_argument("--precision", nargs="+", choices=precisions, default=["float32"])
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--n-images", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--folder", help="where the synthetic images are written for the run")
-    args = parser.parse_args()
+    parser.add_argument(
+        "--folder",
+        nargs="+",
+        default=[tempfile.gettempdir()],
+        help="where the synthetic images are written for the run",
+    )
+    if parser.parse_args().sweep:
+        parser.set_defaults(**SWEEP)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Write one row per folder, network, batch size, precision and loop to stdout as CSV."""
+    args = read_options()
     torch.set_num_threads(1 if args.device == "cpu" else torch.get_num_threads())
     table = csv.writer(sys.stdout, lineterminator="\n")
     table.writerow(COLUMNS)
-    with tempfile.TemporaryDirectory(dir=args.folder) as folder:
-        write_photos(Path(folder) / "photos", args.n_images)
-        for model in args.model:
-            for size in args.batch_size:
-                options = ExtractionOptions(
-                    size, args.device, amp=args.amp, amp_dtype=args.amp_dtype
-                )
-                photos = f"{folder}/photos"
-                table.writerows(
-                    compare(model, photos, options, args.workers, args.rounds, args.n_images)
-                )
-                sys.stdout.flush()
+    with tempfile.TemporaryDirectory(dir=args.folder[0]) as first:
+        write_photos(Path(first) / "photos", args.n_images)
+        for where in args.folder:
+            with tempfile.TemporaryDirectory(dir=where) as folder:
+                photos = shutil.copytree(f"{first}/photos", f"{folder}/photos")
+                for case in itertools.product(args.model, args.batch_size, args.precision):
+                    model, size, precision = case
+                    options = ExtractionOptions(size, args.device)
+                    if precision != "float32":
+                        options = replace(options, amp=True, amp_dtype=precision)
+                    rows = compare(model, photos, options, args.workers, args.rounds, args.n_images)
+                    table.writerows([where, *case, args.device, *row] for row in rows)
+                    sys.stdout.flush()
 
 
 if __name__ == "__main__":
