@@ -307,8 +307,10 @@ def moment_dataset(
     StoreError
         As `check_partners` and `second_moment`.
     """
-    stores = open_store(source_path), open_store(target_path)
-    check_partners(*stores, (source_path, target_path))
+    paths = source_path, target_path
+    # stores of their own: the paths of all images, read here, are let go
+    check_partners(open_store(source_path), open_store(target_path), paths)
+    stores = [open_store(path) for path in paths]
     moments = second_moment(LogitsFile(source_path, gauge), LogitsFile(target_path, gauge), **how)
     log.info("%d images, mean logit %.6g", moments.n_samples, moments.source_mean.mean())
     coords: dict[str, Any] = {}

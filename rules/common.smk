@@ -182,15 +182,20 @@ def extraction_mem_mb(wildcards, attempt):
 
 
 def moment_mem_mb(wildcards, attempt):
-    """Partial sums (at most 1 GiB, or one second moment), some shards, a block per thread."""
+    """Partial sums (1 GiB, or one second moment), and as much again twice at 14 million images."""
     matrix = 8 * N_CATEGORIES**2 / 2**20
-    return int(attempt * (1500 + 1024 + 2 * matrix))
+    return int(attempt * (1500 + 1024 + 3 * matrix))
 
 
 def solver_mem_mb(wildcards, attempt):
     """Both second moments of a pair and the paths of a batch of targets."""
     matrix = 8 * N_CATEGORIES**2 / 2**20
     return int(attempt * (1500 + 2.2 * matrix))
+
+
+def pass_runtime(wildcards, attempt):
+    """One pass over all logits: two hours, and eight more at 21 841 categories."""
+    return attempt * int(120 + N_CATEGORIES**2 / 1e6)
 
 
 def final_outputs():

@@ -21,7 +21,7 @@ rule evaluate_dependencies:
     threads: 2
     resources:
         mem_mb=solver_mem_mb,
-        runtime=lambda wildcards, attempt: attempt * 240,
+        runtime=pass_runtime,
     params:
         dataset=DATASET,
         splits=JUDGED_SPLITS,

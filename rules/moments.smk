@@ -18,7 +18,7 @@ rule reduce_second_moment:
     threads: 2
     resources:
         mem_mb=moment_mem_mb,
-        runtime=lambda wildcards, attempt: attempt * 120,
+        runtime=pass_runtime,
     params:
         gauge=config["moments"]["gauge"],
         scheduler=config["dask"]["scheduler"],
