@@ -148,7 +148,7 @@ def second_moment(
     *,
     compute: Callable[[Any], tuple[Any, ...]] = dask.compute,
     limit_blas: bool = False,
-    ahead: int = 8,
+    threads: int = 8,
 ) -> Moments:
     """Uncentred second moment E[f g^T] of two networks' logits over the same images (PAPER, Sec. 2).
 
@@ -161,8 +161,8 @@ def second_moment(
     limit_blas : bool
         Hold BLAS to one thread inside each task; for workers in other processes. Where the
         tasks run in this process the caller holds it once for all.
-    ahead : int
-        Steps whose rows may be in memory at once: as many as there are threads in all.
+    threads : int
+        That `compute` has in all: what they need of rows is in memory at once, and no more.
 
     Returns
     -------
@@ -179,9 +179,9 @@ def second_moment(
 
     Notes
     -----
-    Memory: `lanes` partial sums, the rows of `ahead` steps (a step is read when the one so many
-    before it has been added: left alone, a scheduler reads far ahead) and a block per thread,
-    whatever the number of images.
+    Memory: `lanes` partial sums, the rows of the steps that occupy all `threads`, two at least
+    (a step is read when the one so many before it has been added: left alone, a scheduler reads far
+    ahead), and a block per thread, whatever the number of images.
     """
     arrays = [zarr.open_array(f"{file.path}/logits", mode="r") for file in (source, target)]
     n_samples, n_source = arrays[0].shape
@@ -203,6 +203,7 @@ def second_moment(
         for j in range(len(target_cuts))
         if not within or i <= j
     ]
+    ahead = max(2, -(-threads // len(pairs)))
     # a plain graph: the time to make one of nested delayed calls grows with the square of the steps
     graph: dict[tuple, tuple] = {}
     run = uuid.uuid4().hex

@@ -45,7 +45,7 @@ def in_threads(threads: int) -> Iterator[dict[str, Any]]:
         dask.config.set(scheduler="threads", num_workers=threads),
         TqdmCallback(desc="second moment"),
     ):
-        yield {"compute": dask.compute, "ahead": threads}
+        yield {"compute": dask.compute, "threads": threads}
 
 
 @contextlib.contextmanager
@@ -54,7 +54,7 @@ def on_cluster(scheduler: str) -> Iterator[dict[str, Any]]:
         yield {
             "compute": lambda graph: client.compute([graph], sync=True),
             "limit_blas": True,
-            "ahead": sum(client.nthreads().values()),
+            "threads": sum(client.nthreads().values()),
         }
 
 

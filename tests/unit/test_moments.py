@@ -101,7 +101,7 @@ def test_few_rows_are_in_memory_whatever_the_number_of_images(tmp_path, monkeypa
     monkeypatch.setattr(moments, "_accumulate", accumulate)
     monkeypatch.setattr(moments, "BLOCK", 8)
     with dask.config.set(scheduler="threads", num_workers=2):
-        second_moment(*files, ahead=2)
+        second_moment(*files, threads=2)
     assert len(most) == 2 * 100
     assert max(most) <= 2 * (2 + 1)  # both sides; one step may be on its way out
 
