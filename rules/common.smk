@@ -188,9 +188,9 @@ def moment_mem_mb(wildcards, attempt):
 
 
 def solver_mem_mb(wildcards, attempt):
-    """Both second moments of a pair and the paths of a batch of targets."""
+    """Both second moments of a pair and the paths of all targets."""
     matrix = 8 * N_CATEGORIES**2 / 2**20
-    return int(attempt * (1500 + 2.2 * matrix))
+    return int(attempt * (1500 + 2.2 * matrix + 0.1 * N_CATEGORIES))
 
 
 def pass_runtime(wildcards, attempt):
