@@ -83,7 +83,9 @@ def compressed_logits(logits):
 
 
 def load_or_make(name, folder):
-    """Compressed logits of one of the named data sets, made once and kept in `folder`."""
+    """Compressed logits of a .npy file, or of a named data set, made once and kept in `folder`."""
+    if name.endswith(".npy"):
+        return compressed_logits(np.load(name).astype(np.float64))
     path = Path(folder) / f"{name}.npy"
     if not path.exists():
         n_features, n_epochs, seed = {"rank513": (512, 10, 0), "rank1000": (2048, 5, 1)}[name]

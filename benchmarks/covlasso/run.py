@@ -15,6 +15,7 @@ import time
 import warnings
 from functools import partial
 from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
 
 import numpy as np
 
@@ -122,7 +123,6 @@ def bench_path(name, gram, design, size, rounds, n_sampled):
     knots = covlasso_path(gram, max_support=size).n_knots
     functions = {
         "ours": lambda: covlasso_path(gram, max_support=size, validate=False),
-        "ours_last_point": lambda: solve_covlasso(gram, support_size=size, validate=False),
         "spams": lambda: peers.spams_all(max_support=size),
         "sklearn_lars": lambda: [peers.lars_path(t, max_iter=int(knots[t] - 1)) for t in targets],
     }
@@ -147,22 +147,39 @@ def read_rows(gram, picked):
     return [gram[rows].sum() for rows in picked]
 
 
+def low_rank_gram(n):
+    """A random second moment of rank 512, its spectrum decaying."""
+    generator = np.random.default_rng(n)
+    factor = generator.standard_normal((512, n), dtype=np.float64) / np.sqrt(512)
+    factor *= (1 + np.arange(512))[:, None] ** -0.5
+    return factor.T @ factor
+
+
+def bench_everything(n, size, threads):
+    """Wall and CPU time and peak memory of every target's path, on several threads."""
+    gram = low_rank_gram(n)
+    covlasso_path(gram, max_support=size, targets=range(8), validate=False)
+    before = getrusage(RUSAGE_SELF).ru_maxrss / 1e6
+    start = time.perf_counter(), time.process_time()
+    solve_covlasso(gram, support_size=size, n_threads=threads, validate=False)
+    log.info(
+        "%d categories, support %d, %d threads: %.1f s, %.1f s of CPU, peak %.2f GB, %.2f before",
+        *(n, size, threads, time.perf_counter() - start[0], time.process_time() - start[1]),
+        *(getrusage(RUSAGE_SELF).ru_maxrss / 1e6, before),
+    )
+
+
 def bench_growth(sizes, supports, rounds, n_targets=64):
     """Time per target against n and k on random low-rank Grams, beside reading k Gram rows once."""
     rows = []
     for n in sizes:
-        generator = np.random.default_rng(n)
-        factor = generator.standard_normal((512, n), dtype=np.float64) / np.sqrt(512)
-        factor *= (1 + np.arange(512))[:, None] ** -0.5
-        gram = factor.T @ factor
-        del factor
+        generator, gram = np.random.default_rng(n), low_rank_gram(n)
         targets = np.linspace(0, n - 1, n_targets).astype(int)
         for size in supports:
             pick = generator.integers(0, n, (n_targets, size))
             given = {"targets": targets, "validate": False}
             functions = {
                 "path": partial(covlasso_path, gram, max_support=size, **given),
-                "last_point": partial(solve_covlasso, gram, support_size=size, **given),
                 "read_rows": partial(read_rows, gram, pick),
             }
             seconds = alternate(functions, rounds)
@@ -190,7 +207,7 @@ def plot_growth(rows, path):
     figure, axes = plt.subplots(figsize=(5, 3.5), layout="constrained")
     for size, colour in zip(sorted({row["support"] for row in rows}), ("C0", "C1"), strict=False):
         part = [row for row in rows if row["support"] == size]
-        for column, style in (("path", "o-"), ("last_point", "s--"), ("read_rows", ":")):
+        for column, style in (("path", "o-"), ("read_rows", ":")):
             label = f"{column.replace('_', ' ')}, {size}"
             values = [row[f"{column}_us"] for row in part]
             axes.plot([row["n"] for row in part], values, style, color=colour, label=label, ms=4)
@@ -213,6 +230,8 @@ def run(options):
             write(rows, options.out / "peers.csv")
     for row in rows:
         log.info("%s", " ".join(map(str, row.values())))
+    if options.everything:
+        bench_everything(options.everything, size=20, threads=2)
     if options.sizes:
         growth = bench_growth(options.sizes, (20, 50), max(3, options.rounds // 2))
         write(growth, options.out / "growth.csv")
@@ -224,9 +243,15 @@ def main():
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--sampled", type=int, default=20, help="targets for one-by-one peers")
-    parser.add_argument("--data", nargs="*", default=["rank513", "rank1000"])
+    parser.add_argument(
+        "--data",
+        nargs="*",
+        default=["rank513", "rank1000"],
+        help="rank513, rank1000, or .npy files of logits (images x categories)",
+    )
     parser.add_argument("--alphas", nargs="*", type=float, default=[1.5, 0.5, 0.2])
     parser.add_argument("--sizes", nargs="*", type=int, default=[250, 1000, 4000, 10_000])
+    parser.add_argument("--everything", type=int, help="every target of so many categories")
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
     options.out.mkdir(parents=True, exist_ok=True)
