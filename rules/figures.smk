@@ -31,7 +31,7 @@ rule plot_star:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=lambda wildcards, attempt: attempt * 2000,
         runtime=lambda wildcards, attempt: attempt * 20,
     params:
         fit=FIT,
@@ -74,7 +74,7 @@ rule plot_star_panel:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=lambda wildcards, attempt: attempt * 2000,
         runtime=lambda wildcards, attempt: attempt * 20,
     params:
         fit=FIT,
@@ -202,7 +202,7 @@ rule plot_error_by_support:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=lambda wildcards, attempt: attempt * 2000,
         runtime=lambda wildcards, attempt: attempt * 20,
     params:
         fit=FIT,
@@ -249,7 +249,7 @@ rule plot_curves:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=lambda wildcards, attempt: attempt * 2000,
         runtime=lambda wildcards, attempt: attempt * 20,
     params:
         titles=lambda wildcards: [
@@ -288,7 +288,7 @@ rule plot_robustness:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=lambda wildcards, attempt: attempt * 2000,
         runtime=lambda wildcards, attempt: attempt * 20,
     script:
         "../scripts/plot_robustness.py"
@@ -323,7 +323,7 @@ rule plot_contact_sheet:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=lambda wildcards, attempt: attempt * 2000,
         runtime=lambda wildcards, attempt: attempt * 20,
     params:
         n_categories=16,

@@ -23,7 +23,7 @@ rule split_categories:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=lambda wildcards, attempt: attempt * 1000,
         runtime=lambda wildcards, attempt: attempt * 5,
     params:
         n_new=lambda wildcards: {**SETTINGS, SETTING_OF_ONE: 1, "baseline": 0}[
@@ -50,7 +50,7 @@ rule render_balanced:
         "../envs/gpu.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=lambda wildcards, attempt: attempt * 2000,
         runtime=lambda wildcards, attempt: attempt * 10,
     params:
         n_each=GENERAL["balanced"],
@@ -76,7 +76,7 @@ rule index_balanced:
         "../envs/gpu.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=lambda wildcards, attempt: attempt * 4000,
         runtime=lambda wildcards, attempt: attempt * 120,
     params:
         n_each=GENERAL["balanced"],
@@ -205,7 +205,7 @@ rule evaluate_new_categories:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=lambda wildcards, attempt: attempt * 2000,
         runtime=lambda wildcards, attempt: attempt * 60,
     params:
         binary=lambda wildcards: wildcards.task == "balanced",
@@ -269,7 +269,7 @@ rule tabulate_generalizability:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=lambda wildcards, attempt: attempt * 2000,
         runtime=lambda wildcards, attempt: attempt * 20,
     params:
         dataset=DATASET,
@@ -294,7 +294,7 @@ rule tabulate_times:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=lambda wildcards, attempt: attempt * 1000,
         runtime=lambda wildcards, attempt: attempt * 5,
     params:
         # no input: whoever removes the logs does not train anew

@@ -15,7 +15,7 @@ rule render_bitmaps:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=lambda wildcards, attempt: attempt * 1000,
         runtime=lambda wildcards, attempt: attempt * 10,
     params:
         n_categories=N_CATEGORIES,

@@ -19,7 +19,7 @@ rule check_network:
         "../envs/gpu.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=lambda wildcards, attempt: attempt * 4000,
         runtime=lambda wildcards, attempt: attempt * 10,
     params:
         spec=network_spec,

@@ -60,7 +60,7 @@ rule tabulate_dependencies:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=lambda wildcards, attempt: attempt * 2000,
         runtime=lambda wildcards, attempt: attempt * 20,
     params:
         fit=FIT,
@@ -108,7 +108,7 @@ rule tabulate_networks:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=lambda wildcards, attempt: attempt * 2000,
         runtime=lambda wildcards, attempt: attempt * 60,
     params:
         models=MODELS,
