@@ -5,6 +5,7 @@ import pytest
 LONGEST = ("slurm", "test_tiny", "test_folders", "test_photos", "test_runs")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     """Keep a file's tests in one process, those of Slurm all, and begin with the longest."""
     for item in items:
