@@ -1,15 +1,31 @@
 """Two processes share the tests: those that share a run or a cluster stay together."""
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 LONGEST = ("slurm", "test_tiny", "test_folders", "test_photos", "test_runs")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def shared(nodeid):
+    """What a test shares with others: the file, or the cluster."""
+    path = nodeid.split("::")[0]
+    return "slurm" if "tests/slurm/" in path else path.split("/")[-1].removesuffix(".py")
+
+
+class Together(LoadScopeScheduling):
+    """Gives a process all tests that share something."""
+
+    def _split_scope(self, nodeid):
+        return shared(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Schedule the tests in that way."""
+    return Together(config, log)
+
+
 def pytest_collection_modifyitems(items):
-    """Keep a file's tests in one process, those of Slurm all, and begin with the longest."""
-    for item in items:
-        name = "slurm" if item.path.parent.name == "slurm" else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(name))
-        item.rank = LONGEST.index(name) if name in LONGEST else len(LONGEST)
-    items.sort(key=lambda item: item.rank)
+    """Begin with those that take longest."""
+    ranks = {name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(shared(item.nodeid), len(LONGEST)))
