@@ -1,6 +1,7 @@
 """What the compiled code shares: its options, exact multiply-add, and sums of weighted rows."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,9 @@ def forget_stale_code(folder: Path) -> None:
     """
     newest = max(source.stat().st_mtime for source in folder.glob("*.py"))
     for index in folder.glob("__pycache__/*.nbi"):
-        if index.stat().st_mtime < newest:
-            index.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # another process that starts may be quicker
+            if index.stat().st_mtime < newest:
+                index.unlink()
 
 
 if os.access(Path(__file__).parent, os.W_OK):
