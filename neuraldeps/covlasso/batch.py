@@ -40,7 +40,10 @@ class Problem(NamedTuple):
 
 
 class Result(NamedTuple):
-    """Knots of all targets; `K` and `S` are what they needed at most."""
+    """Knots of all targets; `K` and `S` are what they needed at most.
+
+    A chunk's own result has its supports and coefficients one after the other, without padding.
+    """
 
     status: np.ndarray  # (T,) int8
     n_knots: np.ndarray  # (T,) int32
@@ -54,24 +57,10 @@ class Result(NamedTuple):
     coef: np.ndarray  # (T, K, S), padded with 0
 
 
-class _Found(NamedTuple):
-    """Knots of a chunk of targets, their supports one after the other."""
-
-    status: np.ndarray  # (T,) int8
-    n_knots: np.ndarray  # (T,) int32
-    alpha: np.ndarray  # (T, K)
-    active_size: np.ndarray  # (T, K) int32
-    support_size: np.ndarray  # (T, K) int32
-    squared_error: np.ndarray  # (T, K)
-    dual_gap: np.ndarray  # (T, K)
-    residual: np.ndarray  # (T, K)
-    support: np.ndarray  # (T * K * S,) int32: what is not used of it is never touched
-    coef: np.ndarray  # (T * K * S,)
-
-
-def _make_found(n_targets: int, n_knots: int, capacity: int) -> _Found:
+def _make_result(n_targets: int, n_knots: int, supports: tuple[int, ...]) -> Result:
+    """Room for knots, padded but for the supports and coefficients, which have their own shape."""
     by_knot = (n_targets, n_knots)
-    return _Found(
+    return Result(
         status=np.empty(n_targets, np.int8),
         n_knots=np.empty(n_targets, np.int32),
         alpha=np.full(by_knot, np.nan),
@@ -80,8 +69,8 @@ def _make_found(n_targets: int, n_knots: int, capacity: int) -> _Found:
         squared_error=np.full(by_knot, np.nan),
         dual_gap=np.full(by_knot, np.nan),
         residual=np.full(by_knot, np.nan),
-        support=np.empty(n_targets * n_knots * capacity, np.int32),
-        coef=np.empty(n_targets * n_knots * capacity),
+        support=np.empty(supports, np.int32),
+        coef=np.empty(supports),
     )
 
 
@@ -193,19 +182,7 @@ def _join(parts, n_targets: int) -> Result:
     """One result of all chunks."""
     n_knots = max(found.n_knots[kept].max() for found, _, kept in parts)
     capacity = max(1, *(found.support_size[kept].max() for found, _, kept in parts))
-    by_knot = (n_targets, n_knots)
-    result = Result(
-        status=np.empty(n_targets, np.int8),
-        n_knots=np.empty(n_targets, np.int32),
-        alpha=np.full(by_knot, np.nan),
-        active_size=np.zeros(by_knot, np.int32),
-        support_size=np.empty(by_knot, np.int32),
-        squared_error=np.full(by_knot, np.nan),
-        dual_gap=np.full(by_knot, np.nan),
-        residual=np.full(by_knot, np.nan),
-        support=np.empty((*by_knot, capacity), np.int32),
-        coef=np.empty((*by_knot, capacity)),
-    )
+    result = _make_result(n_targets, n_knots, (n_targets, n_knots, capacity))
     for found, rows, kept in parts:
         _spread(found, result, rows, kept)
     return result
@@ -251,11 +228,9 @@ def _further_attempts(attempt, found, problem, limit):
     ]
 
 
-def _solve_rows(problem, rows, alpha_stop, floor, max_support, last_only):
+def _solve_rows(problem, rows, alpha_stop, floor, by_path, limit, last_only):
     """Solve the targets at `rows`; what was found, and for which rows."""
-    n_sources = problem.second_moment.shape[0]
-    by_path = max_support is not None
-    limit = min(max_support, n_sources) if by_path else n_sources
+    n_sources = len(problem.second_moment)
     capacity = min(limit, 256 if by_path else 64)
     attempts = [_Attempt(rows, by_path, capacity, 2 * capacity + 16, 4 * capacity + _COLUMNS)]
     solved = []
@@ -274,7 +249,9 @@ def _solve_rows(problem, rows, alpha_stop, floor, max_support, last_only):
             make_knots(n_knots, capacity),
             make_panel(n_sources, capacity),
         )
-        found = _make_found(rows.size, 1 if last_only else n_knots, capacity)
+        n_kept = 1 if last_only else n_knots
+        # what is not used of the supports' room is never touched
+        found = _make_result(rows.size, n_kept, (rows.size * n_kept * capacity,))
         if attempt.by_path:
             _follow_chunk(*given, floor, capacity, last_only, *buffers, found)
         else:
@@ -375,8 +352,11 @@ def solve_targets(
     n_targets = problem.targets.size
     chunks = np.array_split(np.arange(n_targets), -(-n_targets // _TARGETS_PER_CHUNK))
 
+    n_sources, by_path = len(problem.second_moment), max_support is not None
+    limit = n_sources if max_support is None else min(max_support, n_sources)
+
     def solve(rows):
-        return _solve_rows(problem, rows, alpha_stop, floor, max_support, last_only)
+        return _solve_rows(problem, rows, alpha_stop, floor, by_path, limit, last_only)
 
     if n_threads == 1:
         solved = [solve(rows) for rows in chunks]
@@ -384,8 +364,6 @@ def solve_targets(
         with ThreadPoolExecutor(n_threads) as pool:
             solved = list(pool.map(solve, chunks))
     result = _join([part for chunk in solved for part in chunk], n_targets)
-    n_sources = len(problem.second_moment)
-    limit = n_sources if max_support is None else min(max_support, n_sources)
     result = _repair_knots(problem, result, limit)
     _refuse_uncertified(problem, result)
     return result

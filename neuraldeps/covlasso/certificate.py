@@ -70,7 +70,7 @@ def make_knots(n_knots: int, capacity: int) -> Knots:
 
 def make_panel(n_sources: int, capacity: int) -> Panel:
     """Buffers for knots of at most `capacity` categories."""
-    width = (GROUP + 1) * capacity + 4
+    width = GROUP * capacity + 3  # rounded up to a multiple of 4 when they are subtracted
     return Panel(
         place=np.full(n_sources, -1),
         union=np.zeros(width, np.int64),
