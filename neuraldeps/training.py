@@ -1,6 +1,8 @@
 """Training of a network: Lightning's loop with timm's optimisers, schedules and metrics."""
 
 import csv
+import hashlib
+import json
 import logging
 import random
 import shutil
@@ -279,6 +281,20 @@ def train(
         trainer.fit(loop, ckpt_path=last if resumes else None, weights_only=True)
     network.eval()
     return loop.curve
+
+
+def training_folder(checkpoint: str | Path, made_of: Sequence[Any]) -> Path:
+    """Name the folder of a training under way, beside its checkpoint, by all that it is made of.
+
+    Parameters
+    ----------
+    checkpoint : path
+        Weights that the training will end with.
+    made_of : sequence
+        What JSON can write; a training of anything else does not resume from this folder.
+    """
+    digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+    return Path(checkpoint).parent / f".training.{digest[:16]}.partial"
 
 
 @rank_zero_only

@@ -1,6 +1,5 @@
 """Train one arm of Table 3: from scratch, or on from a checkpoint with or without the penalty."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +12,13 @@ from neuraldeps.networks import build_network, load_checkpoint, weights_digest
 from neuraldeps.poses import seed_of
 from neuraldeps.robustness import DependencyPenalty
 from neuraldeps.stores import fingerprint
-from neuraldeps.training import TrainingOptions, open_training_data, save_training, train
+from neuraldeps.training import (
+    TrainingOptions,
+    open_training_data,
+    save_training,
+    train,
+    training_folder,
+)
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -63,8 +68,7 @@ def main(
         everything += [repr(extra_loss)]
     everything += [weights_digest(network), stop_after]
     everything += [fingerprint(path) for path in (images, validation) if path]
-    digest = hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
-    work_dir = Path(checkpoint).parent / f".training.{digest[:16]}.partial"
+    work_dir = training_folder(checkpoint, everything)
     rows = train(
         network,
         data,

@@ -1,6 +1,5 @@
 """Train a network from scratch, on fresh poses of the glyphs or on photos."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +10,13 @@ import torch
 from neuraldeps.logs import job_log
 from neuraldeps.networks import build_network
 from neuraldeps.stores import fingerprint
-from neuraldeps.training import TrainingOptions, open_training_data, save_training, train
+from neuraldeps.training import (
+    TrainingOptions,
+    open_training_data,
+    save_training,
+    train,
+    training_folder,
+)
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -47,8 +52,7 @@ def main(
     )
     everything = [described, dict(options), len(data), valid_samples_per_category, seed]
     everything += [fingerprint(path) for path in (images, validation) if path]
-    digest = hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
-    work_dir = Path(checkpoint).parent / f".training.{digest[:16]}.partial"
+    work_dir = training_folder(checkpoint, everything)
     rows = train(network, data, training, seed=seed, work_dir=work_dir)
     save_training(network, rows, checkpoint, curve, work_dir)
 

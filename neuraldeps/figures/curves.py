@@ -16,8 +16,9 @@ def curves_figure(curves: Mapping[str, Sequence[pd.DataFrame]]) -> Figure:
     Parameters
     ----------
     curves : mapping of str to sequence of pandas.DataFrame
-        By the row's title, its trainings (of several seeds), each with a row per epoch: `epoch`, `train_loss` and `valid_loss` (nats), `valid_top1` and
-        `valid_top5` (percent), `learning_rate`.
+        By the row's title, its trainings (of several seeds), each with a row per epoch: `epoch`,
+        `train_loss` and `valid_loss` (nats), `valid_top1` and `valid_top5` (percent),
+        `learning_rate`.
     """
     height, header = 2.0, 0.2
     total = len(curves) * height + header + 0.25
