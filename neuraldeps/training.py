@@ -27,7 +27,7 @@ from timm.optim import create_optimizer_v2
 from timm.scheduler import create_scheduler_v2
 from timm.utils import accuracy
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from neuraldeps.decoding import TrainingPhotos
 from neuraldeps.errors import InputError
@@ -37,6 +37,8 @@ from neuraldeps.stores import aside, open_store
 
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 logger = logging.getLogger(__name__)
+
+LAST = "last.ckpt"  # what a training leaves in its folder after every epoch
 
 ExtraLoss = Callable[[Tensor, Tensor], Tensor]
 
@@ -206,6 +208,7 @@ def train(
     seed: int,
     work_dir: str | Path,
     extra_loss: ExtraLoss | None = None,
+    state: str | Path | None = None,
     stop_after: int | None = None,
 ) -> list[dict[str, float]]:
     """Train a network in place, from the weights that it has.
@@ -216,6 +219,8 @@ def train(
         A timm network: its data configuration says how pixels are standardised.
     data : TrainingData
     options : TrainingOptions
+        Several devices see, update by update, the images that one sees in batches as many times as
+        large.
     seed : int
         Seed of the order of the images and of everything random in the network.
     work_dir : path
@@ -223,6 +228,8 @@ def train(
         that finds one goes on from it, to the same bytes as if it had never been interrupted.
     extra_loss : callable, optional
         Of a batch's logits (image, category) and labels (image,); added to the cross-entropy.
+    state : path, optional
+        What the first epochs of the same training left, by `save_training`; it goes on from there.
     stop_after : int, optional
         Leave after this many epochs of the schedule.
 
@@ -259,26 +266,31 @@ def train(
         callbacks=[
             TQDMProgressBar(refresh_rate=max(1, len(data) // options.batch_size // 20)),
             ModelCheckpoint(
-                work_dir, "last", save_on_train_epoch_end=True, enable_version_counter=False
+                work_dir,
+                Path(LAST).stem,
+                save_on_train_epoch_end=True,
+                enable_version_counter=False,
             ),
         ],
         logger=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
+        use_distributed_sampler=False,
         reload_dataloaders_every_n_epochs=1,
         default_root_dir=work_dir,
     )
-    last = work_dir / "last.ckpt"
-    resumes = last.exists()
-    if resumes:
-        logger.info("go on from %s", last)
+    last = work_dir / LAST
+    begun = last if last.exists() else state
+    if begun:
+        logger.info("go on from %s", begun)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers")
         warnings.filterwarnings("ignore", message=".*exists and is not empty")
+        warnings.filterwarnings("ignore", message="The dirpath has changed")
         warnings.filterwarnings("ignore", message=".*`srun` command is available")
         warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec")
         network.train()
-        trainer.fit(loop, ckpt_path=last if resumes else None, weights_only=True)
+        trainer.fit(loop, ckpt_path=begun, weights_only=True)
     network.eval()
     return loop.curve
 
@@ -304,6 +316,7 @@ def save_training(
     checkpoint: str,
     curve: str,
     work_dir: str | Path,
+    state: str | None = None,
 ) -> None:
     """Write a trained network and its curve, and forget what a resumed training would need.
 
@@ -316,12 +329,16 @@ def save_training(
         Paths of the weights (safetensors) and of the curve (CSV).
     work_dir : path
         As given to `train`.
+    state : str, optional
+        Path that keeps what a training needs to go on, for the rest of its schedule.
     """
     save_checkpoint(network, checkpoint)
     with aside(curve) as path, path.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+    if state is not None:
+        (Path(work_dir) / LAST).replace(state)
     shutil.rmtree(work_dir, ignore_errors=True)
 
 
@@ -412,11 +429,18 @@ class _Loop(lightning.LightningModule):
         generator = torch.Generator().manual_seed(seed_of(self.seed, "order", epoch))
         # a fixed order: how often Lightning starts an iteration differs where a training resumes
         order = torch.randperm(len(self.data), generator=generator).tolist()
+        # devices share what one would see in batches as many times as large
+        n_devices = self.trainer.world_size
+        share = order[self.global_rank : len(order) // n_devices * n_devices : n_devices]
         seed = partial(_seed_worker, seed_of(self.seed, "worker", epoch, self.global_rank))
-        return self._loader(dataset, sampler=order, drop_last=True, worker_init_fn=seed)
+        return self._loader(dataset, sampler=share, drop_last=True, worker_init_fn=seed)
 
     def val_dataloader(self) -> DataLoader:
-        return self._loader(self.data.validation())
+        dataset = self.data.validation()
+        n_devices, device = self.trainer.world_size, self.global_rank
+        return self._loader(
+            dataset, sampler=DistributedSampler(dataset, n_devices, device, shuffle=False)
+        )
 
     def _loader(self, dataset: Dataset, **how: Any) -> DataLoader:
         return DataLoader(

@@ -105,6 +105,14 @@ def training_options(wildcards):
     return {key: value for key, value in options.items() if key not in apart}
 
 
+def training_begun(wildcards):
+    """The state after the epochs that Table 3's fine-tuning starts from: trained once for both."""
+    if START_EPOCHS is None or wildcards.model not in ROBUST_MODELS:
+        return []
+    seed = wildcards.get("seed", config["seed"])
+    return f"results/robustness/{wildcards.model}/seed{seed}/start/last.ckpt"
+
+
 def training_devices(wildcards):
     """Devices of a training; one where Lightning finds out."""
     devices = model_spec(wildcards)["train"]["devices"]

@@ -35,6 +35,7 @@ rule train_backbone:
     input:
         unpack(training_images),
         card=ancient("results/networks/{model}/card.json"),
+        begun=training_begun,
     output:
         checkpoint="results/networks/{model}/model.safetensors",
         curve="results/networks/{model}/curve.csv",
@@ -61,5 +62,6 @@ rule train_backbone:
             "valid_samples_per_category"
         ],
         seed=config["seed"],
+        stop_after=None,
     script:
         "../scripts/train_backbone.py"

@@ -34,8 +34,40 @@ rule choose_pair:
         "../scripts/choose_pair.py"
 
 
-rule train_arm:
-    """Train one arm: another seed's baseline, where fine-tuning starts, or a fine-tuned arm."""
+use rule train_backbone as train_start with:
+    """Train the first epochs of the schedule: where fine-tuning starts, and the baseline goes on."""
+    input:
+        unpack(training_images),
+        card=ancient("results/networks/{model}/card.json"),
+        begun=[],
+    output:
+        checkpoint="results/robustness/{model}/seed{seed}/start/model.safetensors",
+        curve="results/robustness/{model}/seed{seed}/start/curve.csv",
+        state=temp("results/robustness/{model}/seed{seed}/start/last.ckpt"),
+    log:
+        "logs/train_start/{model}/{seed}.log",
+    benchmark:
+        "logs/benchmarks/train_start/{model}/{seed}.tsv"
+    params:
+        seed=lambda wildcards: int(wildcards.seed),
+        stop_after=START_EPOCHS,
+
+
+use rule train_backbone as train_baseline with:
+    """Train another seed's baseline; the first is the main job's."""
+    output:
+        checkpoint="results/robustness/{model}/seed{seed}/baseline/model.safetensors",
+        curve="results/robustness/{model}/seed{seed}/baseline/curve.csv",
+    log:
+        "logs/train_baseline/{model}/{seed}.log",
+    benchmark:
+        "logs/benchmarks/train_baseline/{model}/{seed}.tsv"
+    params:
+        seed=lambda wildcards: int(wildcards.seed),
+
+
+rule finetune_arm:
+    """Fine-tune one arm, with or without the penalty."""
     input:
         unpack(training_images),
         unpack(arm_inputs),
@@ -44,11 +76,12 @@ rule train_arm:
         checkpoint="results/robustness/{model}/seed{seed}/{arm}/model.safetensors",
         curve="results/robustness/{model}/seed{seed}/{arm}/curve.csv",
     log:
-        "logs/train_arm/{model}/{seed}/{arm}.log",
+        "logs/finetune_arm/{model}/{seed}/{arm}.log",
     benchmark:
-        "logs/benchmarks/train_arm/{model}/{seed}/{arm}.tsv"
+        "logs/benchmarks/finetune_arm/{model}/{seed}/{arm}.tsv"
     wildcard_constraints:
-        model=one_of(TRAINED),
+        model=one_of(ROBUST_MODELS),
+        arm=one_of(FINETUNED),
     conda:
         "../envs/gpu.yaml"
     threads: training_threads
@@ -60,13 +93,10 @@ rule train_arm:
         spec=network_spec,
         options=arm_options,
         penalty=arm_penalty,
-        samples_per_category=arm_samples("samples_per_category"),
-        valid_samples_per_category=arm_samples("valid_samples_per_category"),
-        stop_after=lambda wildcards: (
-            ROBUSTNESS["start_epochs"] if wildcards.arm == "start" else None
-        ),
+        samples_per_category=ROBUSTNESS["finetune"]["samples_per_category"],
+        valid_samples_per_category=ROBUSTNESS["finetune"]["valid_samples_per_category"],
     script:
-        "../scripts/train_arm.py"
+        "../scripts/finetune_arm.py"
 
 
 rule extract_arm:

@@ -7,7 +7,7 @@ ROBUST_ROLES = {"fit": FIT, "test": TEST, "ood": ROBUSTNESS["ood_split"]}
 ROBUST_SPLITS = list(dict.fromkeys(ROBUST_ROLES.values()))
 FINETUNED = ["control", "literal", "normalised"]
 ROBUST_ARMS = ["baseline", *FINETUNED]
-ROBUST_TRAININGS = ["start"] * (ROBUSTNESS["start_epochs"] is not None) + ROBUST_ARMS
+START_EPOCHS = ROBUSTNESS["start_epochs"]
 # by the title of a figure's row, one curve per seed; the first baseline is the main job's
 ARM_CURVES = {
     f"{model}, {arm}": [
@@ -19,12 +19,12 @@ ARM_CURVES = {
         for seed in ROBUST_SEEDS
     ]
     for model in ROBUST_MODELS
-    for arm in ROBUST_TRAININGS
+    for arm in ROBUST_ARMS
 }
 
 
 wildcard_constraints:
-    arm=one_of([*ROBUST_ARMS, "start"]),
+    arm=one_of(ROBUST_ARMS),
     seed=r"\d+",
 
 
@@ -48,35 +48,19 @@ def baseline_checkpoint(wildcards):
 
 def arm_inputs(wildcards):
     """What an arm starts from, and the pair where it carries the penalty."""
-    if wildcards.arm not in FINETUNED:
-        return {}
-    early = ROBUSTNESS["start_epochs"] is not None
     start = f"{arm_stem(wildcards)}/start/model.safetensors"
-    inputs = {"start": start if early else baseline_checkpoint(wildcards)}
+    inputs = {"start": start if START_EPOCHS else baseline_checkpoint(wildcards)}
     if wildcards.arm != "control":
         inputs["pair"] = f"results/robustness/{wildcards.model}/pair.json"
     return inputs
 
 
 def arm_options(wildcards):
-    """The network's own training, or the fine-tuning on the same machine in the same way."""
-    own = training_options(wildcards)
-    if wildcards.arm not in FINETUNED:
-        return own
+    """Fine-tuning, on the same machine in the same way as the network's own training."""
     of_schedule = ["opt_kwargs", "warmup_epochs", "warmup_lr", "min_lr", "sched_kwargs"]
-    options = own | ROBUSTNESS["finetune"]
+    options = training_options(wildcards) | ROBUSTNESS["finetune"]
     apart = [*of_schedule, "samples_per_category", "valid_samples_per_category"]
     return {key: options[key] for key in sorted(options) if key not in apart}
-
-
-def arm_samples(key):
-    """Images per category of an arm's epochs, or of its validation."""
-
-    def samples(wildcards):
-        own = model_spec(wildcards)["train"]
-        return (ROBUSTNESS["finetune"] if wildcards.arm in FINETUNED else own)[key]
-
-    return samples
 
 
 def arm_penalty(wildcards):

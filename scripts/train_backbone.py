@@ -1,4 +1,4 @@
-"""Train a network from scratch, on fresh poses of the glyphs or on photos."""
+"""Train a network from scratch, on fresh poses of the glyphs or on photos; all of its schedule or a part."""
 
 import json
 from collections.abc import Mapping
@@ -35,6 +35,9 @@ def main(
     valid_samples_per_category: int,
     seed: int,
     validation: str | None = None,
+    begun: str | None = None,
+    state: str | None = None,
+    stop_after: int | None = None,
     threads: int = 1,
 ) -> None:
     torch.set_num_threads(1)
@@ -51,10 +54,19 @@ def main(
         seed=seed,
     )
     everything = [described, dict(options), len(data), valid_samples_per_category, seed]
+    everything += [stop_after]
     everything += [fingerprint(path) for path in (images, validation) if path]
     work_dir = training_folder(checkpoint, everything)
-    rows = train(network, data, training, seed=seed, work_dir=work_dir)
-    save_training(network, rows, checkpoint, curve, work_dir)
+    rows = train(
+        network,
+        data,
+        training,
+        seed=seed,
+        work_dir=work_dir,
+        state=begun,
+        stop_after=stop_after,
+    )
+    save_training(network, rows, checkpoint, curve, work_dir, state)
 
 
 if __name__ == "__main__":
@@ -71,5 +83,8 @@ if __name__ == "__main__":
             valid_samples_per_category=snakemake.params.valid_samples_per_category,
             seed=snakemake.params.seed,
             validation=snakemake.input.get("validation"),
+            begun=snakemake.input.begun or None,
+            state=snakemake.output.get("state"),
+            stop_after=snakemake.params.stop_after,
             threads=snakemake.threads,
         )

@@ -41,7 +41,9 @@ def check(folder: Path, checkpoint: str | None = None, **changes: Any) -> None:
     )
 
 
-def train(folder: Path, images: Path, seed: int = 0, **changes: Any) -> None:
+def train(
+    folder: Path, images: Path, seed: int = 0, part: dict[str, Any] | None = None, **changes: Any
+) -> None:
     script("train_backbone")(
         f"{images}/bitmaps.zarr",
         f"{folder}/card.json",
@@ -53,4 +55,5 @@ def train(folder: Path, images: Path, seed: int = 0, **changes: Any) -> None:
         samples_per_category=32,
         valid_samples_per_category=4,
         seed=seed,
+        **(part or {}),
     )

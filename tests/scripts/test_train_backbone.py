@@ -51,6 +51,24 @@ def test_the_same_options_give_the_same_bytes(trained, images, tmp_path):
         assert (tmp_path / name).read_bytes() == (trained / name).read_bytes()
 
 
+def test_a_schedule_in_two_parts_gives_the_same_bytes(trained, images, tmp_path):
+    """As where Table 3's fine-tuning starts before the end of the baseline's schedule."""
+    start, rest = tmp_path / "start", tmp_path / "rest"
+    state = f"{start}/last.ckpt"
+    for folder, part in (start, {"state": state, "stop_after": 1}), (rest, {"begun": state}):
+        check(folder)
+        train(folder, images, part=part)
+    assert sorted(path.name for path in start.iterdir()) == [
+        "card.json",
+        "curve.csv",
+        "last.ckpt",
+        "model.safetensors",
+    ]
+    for name in "curve.csv", "model.safetensors":
+        assert (rest / name).read_bytes() == (trained / name).read_bytes()
+    assert (trained / "curve.csv").read_bytes().startswith((start / "curve.csv").read_bytes())
+
+
 def test_another_seed_gives_another_network(trained, images, tmp_path):
     check(tmp_path)
     train(tmp_path, images, seed=1)

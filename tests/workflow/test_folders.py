@@ -107,6 +107,16 @@ def test_a_network_is_trained_on_the_split_that_its_entry_names(folder, results)
     assert curve["valid_top1"].iloc[-1] == pytest.approx(100 * right.mean(), abs=1e-4)
 
 
+def test_a_network_goes_on_from_where_fine_tuning_starts(results):
+    curves = [
+        (results / stem / "curve.csv").read_text()
+        for stem in ("robustness/learner/seed3/start", "networks/learner")
+    ]
+    assert curves[1].startswith(curves[0])
+    assert [len(curve.splitlines()) for curve in curves] == [2, 3]
+    assert not (results / "robustness/learner/seed3/start/last.ckpt").exists()
+
+
 def test_a_base_network_learns_from_base_categories_alone(results):
     stem = results / "generalizability/learner/11to1/seed3"
     categories = pd.read_csv(results / "generalizability/categories/11to1_seed3.csv")

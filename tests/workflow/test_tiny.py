@@ -5,9 +5,11 @@ import warnings
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 import yaml
+from safetensors.numpy import load_file
 
 from tests.workflow.conftest import HERE, ROOT, contents, snakemake
 
@@ -99,6 +101,29 @@ def test_one_core_and_two_cores_give_the_same_bytes(tiny, tmp_path):
     one, two = contents(tmp_path / "results"), contents(tiny / "results")
     assert len(one) > 500
     assert [name for name in one if one[name] != two[name]] == []
+
+
+def test_two_devices_learn_what_one_learns_from_batches_twice_as_large(tmp_path):
+    """PyTorch's own distributed launch, in a job; a transformer, since batch norm sees one device's."""
+
+    def on_devices(config):
+        vit = {"architecture": "test_vit", "model_kwargs": {"img_size": 32}}
+        own = {**config["models"]["resnet"]["train"], "epochs": 2, "lr": 0.02}
+        two = {"batch_size": 32, "devices": 2, "accelerator": "cpu", "strategy": "ddp"}
+        config["models"] = {"one": vit | {"train": own}, "two": vit | {"train": own | two}}
+        config["robustness"]["models"] = config["generalizability"]["models"] = []
+
+    names = ("one", "two")
+    weights = [f"results/networks/{name}/model.safetensors" for name in names]
+    run = snakemake(tmp_path, written(tmp_path, on_devices), *weights)
+    assert run.returncode == 0, run.stdout
+    one, two = (load_file(tmp_path / path) for path in weights)
+    for name in one:
+        # sums of float32 in another order, over twenty updates
+        np.testing.assert_allclose(two[name], one[name], rtol=0, atol=1e-4, err_msg=name)
+    curves = [pd.read_csv(tmp_path / f"results/networks/{name}/curve.csv") for name in names]
+    np.testing.assert_allclose(curves[1], curves[0], rtol=1e-3)
+    assert curves[0]["epoch"].tolist() == [1, 2]
 
 
 def test_a_second_run_has_nothing_to_do(tiny):

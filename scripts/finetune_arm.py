@@ -1,4 +1,4 @@
-"""Train one arm of Table 3: from scratch, or on from a checkpoint with or without the penalty."""
+"""Fine-tune one arm of Table 3, with or without the penalty on a pair of categories."""
 
 import json
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def main(
     images: str,
     card: str,
-    start: str | None,
+    start: str,
     pair: str | None,
     checkpoint: str,
     curve: str,
@@ -38,7 +38,6 @@ def main(
     penalty: Mapping[str, Any] | None,
     samples_per_category: int,
     valid_samples_per_category: int,
-    stop_after: int | None,
     seed: int,
     validation: str | None = None,
     threads: int = 1,
@@ -46,11 +45,10 @@ def main(
     torch.set_num_threads(1)
     described = json.loads(Path(card).read_text())
     network = build_network(model, spec, described["n_categories"], described, seed=seed)
-    if start is not None:
-        load_checkpoint(network, start, model)
+    load_checkpoint(network, start, model)
     # all arms of a seed see the same images in the same order, posed or augmented as in no epoch of
     # the baseline
-    stream = seed if start is None else seed_of(seed, "finetune")
+    stream = seed_of(seed, "finetune")
     training = TrainingOptions.on_threads(options, threads)
     data = open_training_data(
         images,
@@ -66,7 +64,7 @@ def main(
         chosen = json.loads(Path(pair).read_text())
         extra_loss = DependencyPenalty(chosen["target"], chosen["source"], **penalty)
         everything += [repr(extra_loss)]
-    everything += [weights_digest(network), stop_after]
+    everything += [weights_digest(network)]
     everything += [fingerprint(path) for path in (images, validation) if path]
     work_dir = training_folder(checkpoint, everything)
     rows = train(
@@ -76,7 +74,6 @@ def main(
         seed=stream,
         work_dir=work_dir,
         extra_loss=extra_loss,
-        stop_after=stop_after,
     )
     save_training(network, rows, checkpoint, curve, work_dir)
 
@@ -86,7 +83,7 @@ if __name__ == "__main__":
         main(
             snakemake.input.images,
             snakemake.input.card,
-            snakemake.input.get("start") or None,
+            snakemake.input.start,
             snakemake.input.get("pair") or None,
             snakemake.output.checkpoint,
             snakemake.output.curve,
@@ -96,7 +93,6 @@ if __name__ == "__main__":
             penalty=snakemake.params.penalty,
             samples_per_category=snakemake.params.samples_per_category,
             valid_samples_per_category=snakemake.params.valid_samples_per_category,
-            stop_after=snakemake.params.stop_after,
             seed=int(snakemake.wildcards.seed),
             validation=snakemake.input.get("validation"),
             threads=snakemake.threads,
