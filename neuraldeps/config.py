@@ -4,6 +4,7 @@ import difflib
 import json
 import re
 from collections.abc import Generator, Iterable, Mapping
+from itertools import product
 from typing import Any
 
 import yaml
@@ -188,6 +189,11 @@ def _pair_contradictions(config: Mapping[str, Any]) -> Iterable[str]:
     for key, given, word in ("pairs", pairs, "all"), ("tables.table1.cases", cases, "auto"):
         if isinstance(given, str) and given != word:
             yield f"{key} is {given!r}; it must be {word}, or be spelled out"
+    known = product(models, models) if isinstance(pairs, str) else pairs
+    known = ["--".join(pair) for pair in known]
+    for pair in [] if isinstance(cases, str) else cases:
+        if pair not in known:
+            yield f"tables.table1.cases names {pair!r}; it must be {_one_of(known, 'pairs')}"
     for number, pair in enumerate([] if isinstance(pairs, str) else pairs):
         for model in pair:
             if model not in models:

@@ -73,6 +73,22 @@ def network_spec(wildcards):
     }
 
 
+def named_categories():
+    """What the configuration calls categories by, under its keys."""
+    cases, pairs = config["tables"]["table1"]["cases"], ROBUSTNESS["pair"]
+    named = {} if cases == "auto" else dict(cases)
+    named = {
+        f"tables.table1.cases.{pair}": [name]
+        for pair, name in named.items()
+        if name != "auto"
+    }
+    if pairs != "auto":
+        named |= {f"robustness.pair.{model}": pair for model, pair in pairs.items()}
+    if isinstance(ROBUSTNESS["ood_categories"], list):
+        named["robustness.ood_categories"] = ROBUSTNESS["ood_categories"]
+    return {key: [str(name) for name in names] for key, names in sorted(named.items())}
+
+
 def own_checkpoint(wildcards):
     """The weight file that the user gives, if any."""
     path = model_spec(wildcards).get("checkpoint")

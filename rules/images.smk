@@ -1,6 +1,6 @@
 # in:  nothing: the characters are listed in neuraldeps/assets, the fonts are matplotlib's;
 #      or photos, wherever the configuration says they are
-# out: results/images/bitmaps.zarr, results/images/{split}.zarr
+# out: results/images/bitmaps.zarr, results/images/{split}.zarr, results/images/categories.csv
 
 
 rule render_bitmaps:
@@ -76,3 +76,30 @@ rule index_images:
         seed=config["seed"],
     script:
         "../scripts/index_images.py"
+
+
+rule check_categories:
+    """Check that every category that the configuration names is there, and list them all."""
+    input:
+        images=(
+            "results/images/bitmaps.zarr"
+            if GLYPH_SPLITS
+            else f"results/images/{FIT}.zarr"
+        ),
+    output:
+        table="results/images/categories.csv",
+    log:
+        "logs/check_categories.log",
+    benchmark:
+        "logs/benchmarks/check_categories.tsv"
+    priority: 1  # what may be wrong is found first
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: attempt * 2000,
+        runtime=lambda wildcards, attempt: attempt * 10,
+    params:
+        named=lambda wildcards: named_categories(),
+    script:
+        "../scripts/check_categories.py"

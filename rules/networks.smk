@@ -5,7 +5,8 @@
 rule check_network:
     """Check a network before any long work: it can be built, loaded and run; describe it."""
     input:
-        own_checkpoint,
+        checkpoint=own_checkpoint,
+        categories=ancient("results/images/categories.csv"),
     output:
         card="results/networks/{model}/card.json",
     log:

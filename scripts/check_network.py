@@ -41,7 +41,7 @@ def main(
 if __name__ == "__main__":
     with job_log(snakemake.log[0]):
         main(
-            next(iter(snakemake.input), None),
+            next(iter(snakemake.input.checkpoint), None),
             snakemake.output.card,
             model=snakemake.wildcards.model,
             spec=snakemake.params.spec,

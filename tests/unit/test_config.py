@@ -50,6 +50,11 @@ WRONG = [
     ("splits.test", "val", r"splits\.test is 'val'; it must be one of dataset\.splits: fit"),
     ("pairs", [["resnet18", "vit"]], r"pairs\[0\] names 'vit'; it must be one of models"),
     ("pairs", "some", r"pairs is 'some'; it must be all, or be spelled out"),
+    (
+        "tables.table1.cases",
+        {"resnet18--vit": "PLUS SIGN"},
+        r"table1\.cases names 'resnet18--vit'; it must be one of pairs: resnet18--resnet18,",
+    ),
     ("tables.table1.cases", "best", r"tables\.table1\.cases is 'best'; it must be auto"),
     ("figures.chord.model", "vit", r"figures\.chord\.model is 'vit'; it must be one of models"),
     ("tables.table1.support_size", [4, 3], r"support_size is \[4, 3\]; it must rise"),
