@@ -254,7 +254,6 @@ def test_the_index_opens_bare_and_changes_with_what_is_listed(folder, tmp_path):
 
 
 def test_a_webdataset_is_read_through(folder, tmp_path):
-    pytest.importorskip("webdataset")
     tree = index({"data_dir": str(folder / "tree/val")})
     for shard in range(3):
         with tarfile.open(tmp_path / f"fit-{shard:02d}.tar", "w") as archive:
