@@ -16,14 +16,25 @@ def position_among(categories: np.ndarray, label: np.ndarray) -> np.ndarray:
     return np.where(found, at, -1)
 
 
-def rank_within_label(label: np.ndarray) -> np.ndarray:
-    """How many earlier images show the same category.
+def rank_within_label(label: np.ndarray, view: np.ndarray | None = None) -> np.ndarray:
+    """How many earlier images show the same category; views of an image have one rank.
+
+    Parameters
+    ----------
+    label : ndarray of int, shape (sample,)
+    view : ndarray of int, shape (sample,), optional
+        Number of a sample among the views of its image, which follow one another from 0.
 
     Examples
     --------
     >>> rank_within_label(np.array([7, 7, 1, 7, 1]))
     array([0, 1, 0, 2, 1])
+    >>> rank_within_label(np.array([7, 7, 1, 1, 7, 7]), np.array([0, 1, 0, 1, 0, 1]))
+    array([0, 0, 0, 0, 1, 1])
     """
+    if view is not None:
+        first = view == 0
+        return rank_within_label(label[first])[np.cumsum(first) - 1]
     order = np.argsort(label, kind="stable")
     ordered = label[order]
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])

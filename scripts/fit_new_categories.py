@@ -43,19 +43,22 @@ def main(
     images = {"images": "all"} if binary else {}
     wanted = {name: Variant(**{**how, **images}) for name, how in variants.items()}
     values, label = stored["logits"].values, stored["label"].values.astype(np.int64)
+    view = stored["view"].values if "view" in stored else np.zeros(len(label), np.int64)
     if "part" in stored:
         is_train = stored["part"].values == "train"
-        values, label = values[is_train], label[is_train]
-    rank = rank_within_label(label)
+        values, label, view = values[is_train], label[is_train], view[is_train]
+    rank = rank_within_label(label, view)
     if samples_per_category is not None and not binary:
-        values, label, rank = (one[rank < samples_per_category] for one in (values, label, rank))
+        taken = rank < samples_per_category
+        values, label, rank, view = (one[taken] for one in (values, label, rank, view))
     # of a balanced set, base categories have an image or two each: every k-th image of each side
-    sides = rank_within_label(np.isin(label, split.new).astype(int)) if binary else rank
+    side = np.isin(label, split.new).astype(int)
+    judge = rank_within_label(side, view) if binary else rank
     with threadpool_limits(1, "blas"):
         data = TrainingLogits.from_logits(values, label, split, binary=binary)
         del values
         learned = {
-            name: learn_variant(data, len(split.new), variant, sides % held_out == held_out - 1)
+            name: learn_variant(data, len(split.new), variant, judge % held_out == held_out - 1)
             for name, variant in progress(wanted.items(), "learn W", len(wanted), "variant")
         }
     config = {

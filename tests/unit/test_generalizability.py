@@ -366,6 +366,30 @@ def test_stores_of_weights_are_the_same_bytes_and_certified(stored):
     assert np.isfinite(learned["held_out_accuracy"].values[1]).all()
 
 
+@pytest.mark.parametrize("binary", [False, True])
+def test_views_of_a_held_out_image_are_held_out_with_it(stored, monkeypatch, binary):
+    folder, paths, _ = stored
+    rng = np.random.default_rng(0)
+    logits = open_store(paths["logits"]).load()
+    image = np.repeat(np.arange(logits.sizes["sample"]), 3)
+    viewed = logits.isel(sample=image)
+    viewed["logits"] += 0.1 * rng.standard_normal(viewed["logits"].shape).astype(np.float32)
+    viewed = viewed.assign_coords(view=("sample", np.tile(np.arange(3), len(image) // 3)))
+    write_store(viewed, folder / "viewed.zarr")
+    masks = []
+
+    def watch(data, n_new, variant, held_out):
+        masks.append(held_out)
+        return learn_variant(data, n_new, variant, held_out)
+
+    monkeypatch.setattr(fit_new_categories, "learn_variant", watch)
+    weights = fitted(folder, paths | {"logits": str(folder / "viewed.zarr")}, binary=binary)
+    assert open_store(weights).attrs["n_images"] == len(image)
+    for held_out in masks:
+        assert held_out.any()
+        assert (held_out.reshape(-1, 3) == held_out[::3, np.newaxis]).all()
+
+
 def test_fewer_samples_per_category_are_the_first_ones(stored):
     folder, paths, _ = stored
     weights = fitted(folder, paths, samples_per_category=5)
