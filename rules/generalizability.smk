@@ -298,15 +298,18 @@ rule tabulate_times:
         runtime=lambda wildcards, attempt: attempt * 5,
     params:
         # no input: whoever removes the logs does not train anew
-        baseline=expand(
-            "logs/benchmarks/train_backbone/{model}.tsv", model=GENERAL_MODELS
-        ),
-        base=expand(
-            "logs/benchmarks/train_base/{model}/{setting}/{seed}.tsv",
-            model=GENERAL_MODELS,
-            setting=SETTINGS,
-            seed=GENERAL_SEEDS,
-        ),
+        trainings=[
+            {
+                "model": model,
+                "setting": setting,
+                "seed": seed,
+                "epochs": config["models"][model]["train"]["epochs"],
+                "benchmarks": training_benchmarks(model, setting, seed),
+            }
+            for model in GENERAL_MODELS
+            for setting in ["baseline", *SETTINGS]
+            for seed in GENERAL_SEEDS
+        ],
         extraction=expand(
             "logs/benchmarks/extract_base_logits/{model}/{setting}/{seed}/{split}.tsv",
             model=GENERAL_MODELS,
@@ -320,9 +323,5 @@ rule tabulate_times:
             setting=SETTINGS,
             seed=GENERAL_SEEDS,
         ),
-        epochs={
-            model: config["models"][model]["train"]["epochs"]
-            for model in GENERAL_MODELS
-        },
     script:
         "../scripts/tabulate_times.py"

@@ -53,6 +53,21 @@ def base_folder(wildcards):
     return f"results/generalizability/{model}/{setting}/seed{seed}"
 
 
+def training_benchmarks(model, setting, seed):
+    """Where Snakemake wrote how long a network's training took, of both of its parts if it had two."""
+    if setting != "baseline":
+        parts = [f"train_base/{model}/{setting}/{seed}"]
+    elif seed == config["seed"]:
+        parts = [f"train_backbone/{model}"]
+    elif model in ROBUST_MODELS:
+        parts = [f"train_baseline/{model}/{seed}"]
+    else:
+        parts = [f"train_base/{model}/baseline/{seed}"]
+    if setting == "baseline" and START_EPOCHS and model in ROBUST_MODELS:
+        parts.insert(0, f"train_start/{model}/{seed}")
+    return [f"logs/benchmarks/{part}.tsv" for part in parts]
+
+
 def base_inputs(wildcards):
     """Weights and card of the network that logits are extracted with."""
     of_base = wildcards.setting != "baseline"

@@ -460,7 +460,7 @@ def test_a_base_network_never_sees_a_new_category(tmp_path, monkeypatch):
     whole_card.write_text(json.dumps(data_config(32)))
     seen = []
 
-    def watch(network, data, options, *, seed, work_dir):
+    def watch(network, data, options, *, work_dir, **_):
         Path(work_dir).mkdir()
         seen.append((network, data))
         return [{"epoch": 1}]
@@ -598,6 +598,7 @@ def test_times_are_those_of_the_log_files_that_stand(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     benchmark = "s\tcpu_time\n20.0\t8.0\n"
     given = {
+        "logs/benchmarks/train_start/net/3.tsv": benchmark,
         "logs/benchmarks/train_backbone/net.tsv": benchmark,
         "logs/benchmarks/train_base/net/900to100/3.tsv": benchmark,
         "logs/benchmarks/extract_base_logits/net/900to100/3/fit.tsv": benchmark,
@@ -606,11 +607,18 @@ def test_times_are_those_of_the_log_files_that_stand(tmp_path, monkeypatch):
     for path, text in given.items():
         Path(path).parent.mkdir(parents=True)
         Path(path).write_text(text)
-    gone = tabulate_times.existing(["logs/benchmarks/train_base/net/900to100/4.tsv"])
-    assert gone == []
-    tabulate_times.main(*([path] for path in given), "times.csv", epochs={"net": 4})
+    *benchmarks, extraction, learning = given
+    first, second, gone = (
+        {"model": "net", "setting": setting, "seed": 3, "epochs": 4, "benchmarks": paths}
+        for setting, paths in (
+            ("baseline", benchmarks[:2]),
+            ("900to100", benchmarks[2:]),
+            ("950to50", ["logs/benchmarks/train_base/net/950to50/3.tsv"]),
+        )
+    )
+    tabulate_times.main([first, second, gone], [extraction], [learning], "times.csv")
     found = pd.read_csv("times.csv")
     assert found["setting"].tolist() == ["baseline", "900to100", "900to100", "900to100"]
     assert found["step"].tolist()[2:] == ["extract logits", "learn W, all-l2"]
-    assert found["cpu_s"].tolist() == [8.0, 8.0, 8.0, 5.0]
-    assert found["cpu_s_per_pass"].tolist() == [2.0, 2.0, 8.0, 0.1]
+    assert found["seconds"].tolist() == [40.0, 20.0, 20.0, 5.0]
+    assert found["seconds_per_pass"].tolist() == [10.0, 5.0, 20.0, 0.1]
