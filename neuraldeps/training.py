@@ -18,6 +18,7 @@ import lightning.pytorch as lightning
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.plugins import TorchCheckpointIO
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
@@ -81,7 +82,7 @@ class TrainingOptions:
     channels_last : bool
     workers : int
         Processes that load images.
-    precision, accelerator, devices, num_nodes, strategy
+    precision, accelerator, devices, strategy
         For Lightning's `Trainer`.
     """
 
@@ -121,7 +122,6 @@ class TrainingOptions:
     precision: Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true"] = "32-true"
     accelerator: str = "auto"
     devices: int | str = 1
-    num_nodes: int = 1
     strategy: str = "auto"
 
     @classmethod
@@ -256,13 +256,12 @@ def train(
         max_epochs=stop_after or options.epochs,
         accelerator=options.accelerator,
         devices=options.devices,
-        num_nodes=options.num_nodes,
         strategy=options.strategy,
         precision=options.precision,
         gradient_clip_val=options.clip_grad,
         gradient_clip_algorithm=options.clip_mode if options.clip_grad else None,
-        # one node is launched by Lightning itself, also inside a job of Slurm
-        plugins=[LightningEnvironment()] if options.num_nodes == 1 else None,
+        # devices are of one machine: Lightning starts their processes, also inside a job of Slurm
+        plugins=[LightningEnvironment(), _WholeCheckpoints()],
         callbacks=[
             TQDMProgressBar(refresh_rate=max(1, len(data) // options.batch_size // 20)),
             ModelCheckpoint(
@@ -340,6 +339,16 @@ def save_training(
     if state is not None:
         (Path(work_dir) / LAST).replace(state)
     shutil.rmtree(work_dir, ignore_errors=True)
+
+
+class _WholeCheckpoints(TorchCheckpointIO):
+    """Checkpoints that are whole or the ones before; Lightning's own pass through /tmp."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        with aside(path) as work:
+            torch.save(checkpoint, work)
 
 
 class _Loop(lightning.LightningModule):

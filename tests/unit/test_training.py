@@ -109,6 +109,24 @@ def test_resuming_gives_the_bytes_of_an_uninterrupted_run(data, tmp_path, drop_r
     assert curve == resumed_curve
 
 
+def test_a_checkpoint_is_whole_or_the_one_before(data, tmp_path, monkeypatch):
+    train(fresh(), data, OPTIONS, seed=0, work_dir=tmp_path, stop_after=1)
+
+    def fill_the_disk(_, path):
+        path.write_bytes(b"half")
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", fill_the_disk)
+        with pytest.raises(OSError, match="no space"):
+            train(fresh(), data, OPTIONS, seed=0, work_dir=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
+    whole, resumed = fresh(), fresh(seed=5)
+    train(whole, data, OPTIONS, seed=0, work_dir=tmp_path / "whole")
+    train(resumed, data, OPTIONS, seed=0, work_dir=tmp_path)
+    assert_same(whole, resumed)
+
+
 class Killed(Exception):
     pass
 
