@@ -8,6 +8,7 @@ and, as a control, equally long on the same images without any term.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -231,7 +232,7 @@ def restriction(
     Parameters
     ----------
     categories_of, ood : xarray.Dataset
-        Logits stores of the test split and of the out-of-distribution split.
+        Stores of logits or images: of all categories, and of the out-of-distribution split.
     wanted : str or sequence of str
         ``all``; ``folders``: those that the folders of the out-of-distribution images are named by
         (ImageNet-O's 200); or names or codes.
@@ -250,7 +251,7 @@ def restriction(
         return None
     known = categories(categories_of)
     if wanted == "folders":
-        wanted = sorted({str(path).rsplit("/", 2)[-2] for path in ood["path"].values})
+        wanted = sorted({PurePosixPath(str(path)).parent.name for path in ood["path"].values})
     return np.unique([find_category(known, name, "robustness.ood_categories") for name in wanted])
 
 

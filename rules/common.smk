@@ -34,6 +34,8 @@ N_CATEGORIES = config["dataset"]["n_categories"]
 BATCHES = -(-N_CATEGORIES // config["covlasso"]["categories_per_job"])
 
 
+# an input of the tables, cheap to make again, so that wrong names are found before any long work
+CHECKED = [] if DATASET == "logits" else ["results/images/categories.csv"]
 IMPORTED = [model for model in MODELS if config["models"][model].get("logits")]
 NETWORKS = [model for model in MODELS if model not in IMPORTED]
 TRAINED = [model for model in MODELS if config["models"][model].get("train")]
@@ -87,6 +89,17 @@ def named_categories():
     if isinstance(ROBUSTNESS["ood_categories"], list):
         named["robustness.ood_categories"] = ROBUSTNESS["ood_categories"]
     return {key: [str(name) for name in names] for key, names in sorted(named.items())}
+
+
+def categories_store(split):
+    """A store that has the categories; of the glyphs one that does not change with the images."""
+    return f"results/images/{'bitmaps' if GLYPH_SPLITS else split}.zarr"
+
+
+def restricting_images(wildcards):
+    """The out-of-distribution images whose folders name categories, if asked for."""
+    by_folders = ROBUST_MODELS and ROBUSTNESS["ood_categories"] == "folders"
+    return [f"results/images/{ROBUSTNESS['ood_split']}.zarr"] if by_folders else []
 
 
 def own_checkpoint(wildcards):

@@ -12,7 +12,7 @@ localrules:
 rule split_categories:
     """Draw the categories that a base network is not to know."""
     input:
-        images=f"results/images/{GENERAL_SPLIT}.zarr",
+        images=categories_store(GENERAL_SPLIT),
     output:
         categories="results/generalizability/categories/{setting}_seed{seed}.csv",
     log:
@@ -89,7 +89,7 @@ rule train_base:
     input:
         unpack(training_images),
         categories=categories_path,
-        card=ancient("results/networks/{model}/card.json"),
+        card="results/networks/{model}/card.json",
     output:
         checkpoint="results/generalizability/{model}/{setting}/seed{seed}/model.safetensors",
         curve="results/generalizability/{model}/{setting}/seed{seed}/curve.csv",

@@ -78,21 +78,22 @@ rule index_images:
         "../scripts/index_images.py"
 
 
+localrules:
+    check_categories,
+
+
 rule check_categories:
     """Check that every category that the configuration names is there, and list them all."""
     input:
-        images=(
-            "results/images/bitmaps.zarr"
-            if GLYPH_SPLITS
-            else f"results/images/{FIT}.zarr"
-        ),
+        images=categories_store(FIT),
+        ood=restricting_images,
     output:
         table="results/images/categories.csv",
     log:
         "logs/check_categories.log",
     benchmark:
         "logs/benchmarks/check_categories.tsv"
-    priority: 1  # what may be wrong is found first
+    priority: 2  # what may be wrong is found first
     conda:
         "../envs/cpu.yaml"
     threads: 1

@@ -6,7 +6,7 @@ rule extract_logits_part:
     """Write one part of a network's logits, where several jobs share a set of images."""
     input:
         unpack(checkpoint_input),
-        card=ancient("results/networks/{model}/card.json"),
+        card="results/networks/{model}/card.json",
         images="results/images/{split}.zarr",
     output:
         done=temp("results/logits/{model}/{split}.part{part}.done"),
@@ -36,7 +36,7 @@ rule extract_logits:
     """Write a network's logits of a set of images: whatever is missing, then the whole store."""
     input:
         unpack(checkpoint_input),
-        card=ancient("results/networks/{model}/card.json"),
+        card="results/networks/{model}/card.json",
         images="results/images/{split}.zarr",
         parts=logits_parts,
     output:

@@ -6,7 +6,6 @@ rule check_network:
     """Check a network before any long work: it can be built, loaded and run; describe it."""
     input:
         checkpoint=own_checkpoint,
-        categories=ancient("results/images/categories.csv"),
     output:
         card="results/networks/{model}/card.json",
     log:
@@ -35,7 +34,7 @@ rule train_backbone:
     """Train a network from scratch, on fresh poses of the glyphs or on photos."""
     input:
         unpack(training_images),
-        card=ancient("results/networks/{model}/card.json"),
+        card="results/networks/{model}/card.json",
         begun=training_begun,
     output:
         checkpoint="results/networks/{model}/model.safetensors",

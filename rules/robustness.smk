@@ -38,7 +38,7 @@ use rule train_backbone as train_start with:
     """Train the first epochs of the schedule: where fine-tuning starts, and the baseline goes on."""
     input:
         unpack(training_images),
-        card=ancient("results/networks/{model}/card.json"),
+        card="results/networks/{model}/card.json",
         begun=[],
     output:
         checkpoint="results/robustness/{model}/seed{seed}/start/model.safetensors",
@@ -71,7 +71,7 @@ rule finetune_arm:
     input:
         unpack(training_images),
         unpack(arm_inputs),
-        card=ancient("results/networks/{model}/card.json"),
+        card="results/networks/{model}/card.json",
     output:
         checkpoint="results/robustness/{model}/seed{seed}/{arm}/model.safetensors",
         curve="results/robustness/{model}/seed{seed}/{arm}/curve.csv",
@@ -103,7 +103,7 @@ rule extract_arm:
     """Write one arm's logits of every set of images, in one start of the network."""
     input:
         checkpoint="results/robustness/{model}/seed{seed}/{arm}/model.safetensors",
-        card=ancient("results/networks/{model}/card.json"),
+        card="results/networks/{model}/card.json",
         images=expand("results/images/{split}.zarr", split=ROBUST_SPLITS),
     output:
         logits=[
@@ -173,6 +173,7 @@ rule tabulate_robustness:
             for model in ROBUST_MODELS
             for seed in ROBUST_SEEDS
         ],
+        checked=CHECKED,
         paper=f"{workflow.basedir}/reference/paper_tables.csv",
     output:
         csv=report(

@@ -8,6 +8,7 @@ rule tabulate_dependencies:
         evaluations=[
             f"results/evaluation/{source}--{target}.zarr" for source, target in PAIRS
         ],
+        checked=CHECKED,
         paper=f"{workflow.basedir}/reference/paper_tables.csv",
     output:
         csv=report(

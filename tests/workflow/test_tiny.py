@@ -142,6 +142,30 @@ def test_keys_in_another_order_rerun_nothing(tiny, tmp_path):
     assert planned(tiny, written(tmp_path, turn)) == {}
 
 
+def test_another_case_is_tabulated_and_drawn(tiny, tmp_path):
+    cases = {"resnet--resnet": "PLUS SIGN"}
+    config = written(tmp_path, lambda c: c.update(tables={"table1": {"cases": cases}}))
+    jobs = planned(tiny, config)
+    assert {"check_categories", "tabulate_dependencies", "plot_star_panel"} <= set(jobs)
+    assert not [rule for rule in jobs if rule.startswith("train_")]
+
+
+def test_images_of_another_size_train_the_networks_again(tiny, tmp_path):
+    jobs = planned(tiny, written(tmp_path, lambda c: c["dataset"].update(img_size=24)))
+    assert jobs["train_backbone"] == 2
+    assert {"train_base", "finetune_arm"} <= set(jobs)
+
+
+def test_other_images_train_no_network_again(tiny, tmp_path):
+    def more(config):
+        config["dataset"]["splits"]["fit"]["samples_per_category"] = 31
+
+    jobs = planned(tiny, written(tmp_path, more))
+    assert "extract_base_logits" in jobs
+    assert "train_backbone" not in jobs
+    assert "train_base" not in jobs
+
+
 def test_another_penalty_reruns_what_depends_on_it(tiny, tmp_path):
     config = written(tmp_path, lambda c: c["covlasso"].update(alpha=[0.5]))
     rules = set(planned(tiny, config)) - {"all"}
