@@ -131,6 +131,9 @@ def _contradictions(config: Mapping[str, Any], given: Mapping[str, Any]) -> Iter
             for key in OF_PHOTOS:
                 if key in spec.get("train", {}):
                     yield f"models.{model}.train.{key} is for photos but dataset.name is glyphs; remove it"
+    if config["dataset"]["categories"] and config["dataset"]["name"] != "images":
+        name = config["dataset"]["name"]
+        yield f"dataset.categories is for photos but dataset.name is {name}; remove it"
     yield from _model_contradictions(config)
     yield from _split_contradictions(config["dataset"])
     yield from _pair_contradictions(config)
@@ -226,6 +229,11 @@ def _robustness_contradictions(config: Mapping[str, Any]) -> Iterable[str]:
     wanted = given["ood_categories"]
     if isinstance(wanted, str) and wanted not in ("all", "folders"):
         yield f"robustness.ood_categories is {wanted!r}; it must be all, folders or a list"
+    name = config["dataset"]["name"]
+    if wanted == "folders" and name != "images":
+        yield f"robustness.ood_categories is 'folders', for photos, but dataset.name is {name}; take all"
+    if models and name == "glyphs" and given["ood_split"] != "ood":
+        yield f"robustness.ood_split is {given['ood_split']!r}; of the glyphs it must be ood"
     max_support = config["covlasso"]["max_support"]
     if models and given["support_size"] > max_support:
         yield (
@@ -266,6 +274,26 @@ def _generalizability_contradictions(config: Mapping[str, Any]) -> Iterable[str]
                 f"generalizability.balanced is {balanced}; dataset.splits.{split}.samples_per_category "
                 "must be at least as much, and leave images to judge on"
             )
+    for model in models if balanced and config["dataset"]["name"] == "images" else []:
+        learned = config["models"].get(model, {}).get("train", {}).get("split", split)
+        if learned != split:
+            yield (
+                f"generalizability.split is {split!r} and models.{model}.train.split {learned!r}; make them "
+                "the same: what lies outside judges the balanced setting"
+            )
+    counts = {"balanced": balanced, "samples_per_category": given["samples_per_category"]}
+    for key, count in counts.items() if models else ():
+        if count and count < given["held_out"]:
+            yield (
+                f"generalizability.held_out is {given['held_out']}; it must be at most "
+                f"generalizability.{key}, {count}"
+            )
+    own = splits.get(split, {}).get("samples_per_category")
+    if models and own and own < given["held_out"]:
+        yield (
+            f"generalizability.held_out is {given['held_out']}; it must be at most "
+            f"dataset.splits.{split}.samples_per_category, {own}"
+        )
     for number, new in enumerate(given["new"]):
         if count_new(new, n_categories) >= n_categories - 1:
             yield (
@@ -330,7 +358,8 @@ def key_table(schema: Mapping[str, Any]) -> str:
     lines = ["| key | meaning | allowed | default |", "|---|---|---|---|"]
     for path, leaf in _leaves(schema):
         default = f"`{json.dumps(leaf['default'])}`" if "default" in leaf else ""
-        lines.append(f"| `{path}` | {leaf['description']} | {_allowed(leaf)} | {default} |")
+        meaning = leaf["description"].replace("|", r"\|")
+        lines.append(f"| `{path}` | {meaning} | {_allowed(leaf)} | {default} |")
     return "\n".join(lines)
 
 

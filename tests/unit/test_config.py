@@ -85,6 +85,12 @@ WRONG = [
         9,
         r"start_epochs is 9; .* at most models\.resnet18\.train\.epochs, 4",
     ),
+    ("dataset.categories", "imagenet-1k", r"categories is for photos but .* glyphs; remove it"),
+    ("robustness.ood_categories", "folders", r"is 'folders', for photos, but .*glyphs; take all"),
+    ("robustness.ood_split", "test", r"ood_split is 'test'; of the glyphs it must be ood"),
+    ("generalizability.held_out", 41, r"held_out is 41; .*splits\.fit\.samples_per_category, 40"),
+    ("generalizability.held_out", 501, r"held_out is 501; .*generalizability\.balanced, 500"),
+    ("models.resnet18.train.devices", 0, r"devices is 0; it must be at least 1"),
     ("generalizability.models", "some", r"generalizability\.models is 'some'; it must be all, or"),
     (
         "generalizability.split",
@@ -138,6 +144,11 @@ LEARNED = [
         "dataset.splits.train.samples_per_category",
         None,
         r"balanced is 6; .*samples_per_category must",
+    ),
+    (
+        "models.learner.train.split",
+        "fit",
+        r"is 'train' and models\.learner\.train\.split 'fit'; make",
     ),
     (
         "models.learner.train.remode",
