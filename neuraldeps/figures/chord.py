@@ -197,7 +197,7 @@ def _target_name(
             best, box, chosen = covered, at, text
         else:
             text.remove()
-    return box
+    return box.padded(1.5)
 
 
 def _write(

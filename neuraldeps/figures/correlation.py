@@ -65,7 +65,7 @@ def correlation_figure(rows: Sequence[tuple[str, str, Sequence[Correlation]]]) -
                 axes.annotate(
                     pair_title(source, target),
                     (0, 1),
-                    xytext=(-30, 31),
+                    xytext=(-30, 43),
                     xycoords="axes fraction",
                     textcoords="offset points",
                     fontsize=9.5,
@@ -95,8 +95,15 @@ def draw_correlation(axes: Axes, correlation: Correlation) -> None:
     axes.margins(y=0.12)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.yaxis.set_major_locator(MaxNLocator(5))
-    name = wrapped(correlation.category.caption, 22, 1)
-    axes.text(0, 1.13, name, transform=axes.transAxes, fontsize=8.5, fontweight="bold")
+    axes.text(
+        0,
+        1.13,
+        wrapped(correlation.category.caption, 22, 2),
+        transform=axes.transAxes,
+        fontsize=8.5,
+        fontweight="bold",
+        linespacing=1.05,
+    )
     axes.text(
         0,
         1.04,

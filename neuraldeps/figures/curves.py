@@ -40,7 +40,7 @@ def curves_figure(curves: Mapping[str, Sequence[pd.DataFrame]]) -> Figure:
             {"valid_top1": ("top-1", GREEN), "valid_top5": ("top-5", SKY)},
             {"learning_rate": ("learning rate", MUTED)},
         )
-        labels = ("loss, nats", "accuracy, %", "learning rate")
+        labels = ("loss, nats", "accuracy, %", "learning rate at the end")
         for axes, lines, label in zip(panels, series, labels, strict=True):
             shown = [name for name in lines if name in trainings[0]]
             for name in shown:
