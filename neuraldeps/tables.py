@@ -415,7 +415,8 @@ def table1_notes(
     notes = [
         f"Fitted and chosen on the split {fit}, reported on the split {test}. Size counts the categories that are "
         "really in the dependency; alpha is scikit-learn's (lambda = 2 alpha). lasso: the solution "
-        "itself; refit: least squares on the same categories.",
+        "itself; refit: least squares on the same categories. A case that tables.table1.cases does not "
+        f"name is the best of all categories: the smallest relative error on its images in the split {fit}.",
         "abs err (logits) and rel err are means over the images of the target category. The paper "
         "does not say so: we infer it, because its abs err / rel err gives the size of the right "
         "class's logit. Over all images the target's logit is near zero and the relative error says "

@@ -23,7 +23,7 @@ def describe_start(finetune: Mapping[str, Any], start_epochs: int | None) -> str
     return (
         f"Fine-tuned for {finetune['epochs']} epoch{'s' * (finetune['epochs'] > 1)} from {begins} with {finetune['opt']}, "
         f"lr {finetune['lr']:g} ({finetune['sched']}), weight decay {finetune['weight_decay']:g}, "
-        f"batch {finetune['batch_size']}."
+        f"batch {finetune['batch_size']} per device."
     )
 
 
