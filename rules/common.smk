@@ -96,10 +96,11 @@ def categories_store(split):
     return f"results/images/{'bitmaps' if GLYPH_SPLITS else split}.zarr"
 
 
-def restricting_images(wildcards):
-    """The out-of-distribution images whose folders name categories, if asked for."""
+def folders_name_categories(wildcards):
+    """Whether Table 3 takes the categories that out-of-distribution images' folders are named by."""
+    known = config["dataset"]["categories"] is not None
     by_folders = ROBUST_MODELS and ROBUSTNESS["ood_categories"] == "folders"
-    return [f"results/images/{ROBUSTNESS['ood_split']}.zarr"] if by_folders else []
+    return bool(known and by_folders and wildcards.split == ROBUSTNESS["ood_split"])
 
 
 def own_checkpoint(wildcards):

@@ -73,6 +73,7 @@ rule index_images:
         spec=split_spec,
         categories=config["dataset"]["categories"],
         n_categories=N_CATEGORIES,
+        folders_name_categories=folders_name_categories,
         seed=config["seed"],
     script:
         "../scripts/index_images.py"
@@ -86,7 +87,6 @@ rule check_categories:
     """Check that every category that the configuration names is there, and list them all."""
     input:
         images=categories_store(FIT),
-        ood=restricting_images,
     output:
         table="results/images/categories.csv",
     log:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from neuraldeps import photos
 from neuraldeps.logs import job_log
+from neuraldeps.robustness import restriction
 from neuraldeps.stores import write_store
 
 if TYPE_CHECKING:
@@ -18,11 +19,14 @@ def main(
     spec: Mapping[str, Any],
     categories: str | None,
     n_categories: int,
+    folders_name_categories: bool,
     seed: int,
 ) -> None:
     index = photos.index_images(
         split, spec, categories=categories, n_categories=n_categories, seed=seed
     )
+    if folders_name_categories:
+        restriction(index, index, "folders")
     write_store(index, images)
 
 
@@ -34,5 +38,6 @@ if __name__ == "__main__":
             spec=snakemake.params.spec,
             categories=snakemake.params.categories,
             n_categories=snakemake.params.n_categories,
+            folders_name_categories=snakemake.params.folders_name_categories,
             seed=snakemake.params.seed,
         )

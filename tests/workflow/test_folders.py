@@ -178,6 +178,20 @@ def test_folders_of_other_categories_end_with_one_line(folder, tmp_path):
     assert "Traceback" not in run.stdout
 
 
+def test_folders_that_name_no_category_end_with_one_line_before_any_training(folder, tmp_path):
+    (tmp_path / "categories.csv").symlink_to(folder / "categories.csv")
+    (tmp_path / "far").mkdir()
+    for given in (folder / "far").iterdir():
+        (tmp_path / "far/elsewhere").mkdir(exist_ok=True)
+        for image in given.iterdir():
+            (tmp_path / "far/elsewhere" / f"{given.name}{image.name}").symlink_to(image)
+    run = snakemake(tmp_path, CONFIG, "results/images/ood.zarr")
+    assert run.returncode != 0
+    assert "robustness.ood_categories: no category named 'elsewhere'; give" in run.stdout
+    assert "Traceback" not in run.stdout
+    assert not (tmp_path / "results/images/ood.zarr").exists()
+
+
 def test_a_category_that_is_not_there_ends_the_run_before_any_training(folder, tmp_path):
     for given in folder.iterdir():
         if given.name not in {"results", "logs", ".snakemake"}:
