@@ -48,8 +48,22 @@ def check_config(config: Mapping[str, Any], schema_path: str, name: str) -> None
     )
     if errors:
         raise InputError(f"{name}: {_one_line(errors[0])}")
-    for problem in _contradictions(_filled(config, schema), config):
+    filled = _filled(config, schema)
+    fill_sizes(filled)
+    for problem in _contradictions(filled, config):
         raise InputError(f"{name}: {problem}")
+
+
+def fill_sizes(config: Mapping[str, Any]) -> None:
+    """Set, in a configuration with its defaults, the sizes that are left to the number of categories."""
+    n_categories = config["dataset"]["n_categories"]
+    covlasso, chord = config["covlasso"], config["figures"]["chord"]
+    if covlasso["max_support"] is None:
+        covlasso["max_support"] = min(20, n_categories - 1)
+    if chord["n_targets"] is None:
+        chord["n_targets"] = max(1, min(10, n_categories // 5))
+    if chord["n_base"] is None:
+        chord["n_base"] = min(88, n_categories - chord["n_targets"])
 
 
 def count_new(share: float, n_categories: int) -> int:

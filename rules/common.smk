@@ -5,7 +5,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
-from neuraldeps.config import OF_PHOTOS, check_config, count_new
+from neuraldeps.config import OF_PHOTOS, check_config, count_new, fill_sizes
 from neuraldeps.errors import InputError
 
 SCHEMA = str(Path(workflow.basedir) / "schemas/config.schema.yaml")
@@ -16,6 +16,7 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 validate(config, SCHEMA)  # fills in the defaults
+fill_sizes(config)
 
 MODELS = list(config["models"])
 SPLITS = list(config["dataset"]["splits"])

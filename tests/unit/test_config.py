@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from neuraldeps.config import check_config, key_table
+from neuraldeps.config import check_config, fill_sizes, key_table
 from neuraldeps.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -114,6 +114,18 @@ def test_names_key_value_and_mend_on_one_line(path, value, message):
         check_config(changed(path, value), SCHEMA, "config.yaml")
     assert str(caught.value).startswith("config.yaml: ")
     assert "\n" not in str(caught.value)
+
+
+def test_a_few_categories_need_no_sizes():
+    logits = {"logits": {"fit": "fit.npy", "test": "test.npy"}}
+    dataset = {"name": "logits", "n_categories": 10, "splits": {"fit": {}, "test": {}}}
+    config = {"dataset": dataset, "models": {"mine": logits}}
+    check_config(config, SCHEMA, "config.yaml")
+    filled = {"dataset": dataset, "covlasso": {"max_support": None}}
+    filled["figures"] = {"chord": {"n_base": None, "n_targets": None}}
+    fill_sizes(filled)
+    assert filled["covlasso"] == {"max_support": 9}
+    assert filled["figures"] == {"chord": {"n_base": 8, "n_targets": 2}}
 
 
 PHOTOS = [
