@@ -5,8 +5,8 @@ move towards the minimiser on the active set until one meets zero and leaves. Wh
 is solved the certificate computes all correlations afresh, and the worst violators join it. When
 none is left the solution is that of the whole problem, and certified.
 
-The method is up to twice as fast as following the path, and less robust on dependent categories:
-what it leaves uncertified is solved again by the path.
+The method is faster than following the path, and less robust on dependent categories: what it leaves
+uncertified is solved again by the path.
 """
 
 import numpy as np

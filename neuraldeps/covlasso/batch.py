@@ -36,6 +36,12 @@ class Problem(NamedTuple):
         block = self.cross_moment.T[self.targets[rows]]
         if self.allowed is not None:
             block = block[:, self.allowed]
+        if not np.isfinite(block).all():
+            t, j = np.argwhere(~np.isfinite(block))[0]
+            raise MomentError(
+                f"the cross moment of target {self.targets[rows[t]]} and source "
+                f"{j if self.allowed is None else self.allowed[j]} is {block[t, j]}; remove such logits first."
+            )
         return np.ascontiguousarray(block, dtype=np.float64)
 
 
@@ -294,6 +300,7 @@ def _repair_knots(problem, result, limit) -> Result:
             result.support[t, q, :size] = point.support
             result.coef[t, q, :size] = point.coef
             result.support_size[t, q] = size
+            result.active_size[t, q] = max(result.active_size[t, q], size)
             result.squared_error[t, q] = point.squared_error
             result.dual_gap[t, q] = point.dual_gap
             result.residual[t, q] = np.inf  # no longer on the segments that meet here
@@ -320,6 +327,11 @@ def _refuse_uncertified(problem, result):
                 f"target {target} has second moment {moment[t]:.6g}, less than its cross moments "
                 "explain: the moments are not jointly positive semidefinite; take all of them "
                 "from the same images."
+            )
+        if result.status[t] == homotopy.STALLED:
+            raise UncertifiedError(
+                f"the path of target {target} stalls on ties at alpha="
+                f"{result.alpha[t, result.n_knots[t] - 1]:.6g}; use a larger alpha or a smaller support."
             )
         raise UncertifiedError(
             f"target {target} cannot be certified at alpha={result.alpha[t, worst[t]]:.6g}: "

@@ -29,9 +29,9 @@ class CovLasso(MultiOutputMixin, RegressorMixin, BaseEstimator):
     support_size : int, optional
         Instead of `alpha`: take each target's last solution, going down from `alpha_max`, before
         its support first exceeds this size.
-    exclude_own : bool, default=True
-        Between networks, leave out the source category with the target's index. Within a network
-        it is always left out.
+    exclude_own : bool or sequence of int, default=True
+        Between networks, leave out the source category with the target's index, or the one given
+        for each column of Y, -1 for none. Within a network it is always left out.
     n_threads : int, default=1
         Threads over target categories.
 
@@ -99,13 +99,21 @@ class CovLasso(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ------
         UncertifiedError
             If a target's solution cannot be certified.
+        ValueError
+            If `Y` is one category and `exclude_own` does not say which.
         """
         options = {"dtype": np.float64, "ensure_min_features": 2 if Y is None else 1}
         if Y is None:
             logits = validate_data(self, X, **options)
             return self._solve(logits.T @ logits / len(logits))
         logits, others = validate_data(self, X, Y, multi_output=True, y_numeric=True, **options)
-        others = np.asarray(others, np.float64).reshape(len(others), -1)
+        others = np.asarray(others, np.float64)
+        if others.ndim == 1 and self.exclude_own is True:
+            raise ValueError(
+                "Y is one category, and exclude_own=True would leave out source 0; name the source to "
+                "leave out, exclude_own=[i], or [-1] for none."
+            )
+        others = others.reshape(len(others), -1)
         return self._solve(
             logits.T @ logits / len(logits),
             logits.T @ others / len(logits),

@@ -1,6 +1,7 @@
 """The exact CovLasso path and its solutions, for every target category, from second moments."""
 
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 import scipy.sparse
@@ -41,8 +42,7 @@ class CovLassoSolution:
     support_size : (T,) int32
         Number of non-zero coefficients.
     support : (T, S) int32
-        Source categories with a non-zero coefficient, in the order in which they entered the
-        path; padded with -1.
+        Source categories with a non-zero coefficient, in no particular order; padded with -1.
     coef : (T, S) float64
         Their coefficients, padded with 0.
     squared_error : (T,) float64
@@ -391,8 +391,8 @@ def covlasso_path(
     """
     max_support = check_positive_integer(max_support, "max_support")
     n_threads = check_positive_integer(n_threads, "n_threads")
-    if not (np.isfinite(alpha_min) and alpha_min >= 0):
-        raise ValueError(f"alpha_min={alpha_min}; it must be finite and not negative.")
+    if not (isinstance(alpha_min, Real) and np.isfinite(alpha_min) and alpha_min >= 0):
+        raise ValueError(f"alpha_min={alpha_min}; it must be one number, finite and not negative.")
     problem = _pose(
         second_moment, cross_moment, target_second_moment, targets, sources, exclude_own, validate
     )

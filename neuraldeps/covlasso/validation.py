@@ -34,16 +34,24 @@ def as_second_moment(second_moment, name: str = "second_moment") -> np.ndarray:
         raise MomentError(f"{name} has shape {matrix.shape}; it must be square (n, n).")
     if matrix.shape[0] < 2:
         raise MomentError(f"{name} has {matrix.shape[0]} categories; at least 2 are needed.")
-    if matrix.dtype.kind != "f":
-        raise MomentError(
-            f"{name} has dtype {matrix.dtype}; pass floating point, such as "
-            f"{name}.astype('float64')."
-        )
+    _check_precision(matrix, name)
     if matrix.flags.f_contiguous:
         matrix = matrix.T  # the same numbers, as the matrix is symmetric
     matrix = np.ascontiguousarray(matrix, dtype=np.float64).view(np.ndarray)[:]
     matrix.flags.writeable = False
     return matrix
+
+
+def _check_precision(array: np.ndarray, name: str) -> None:
+    if array.dtype.kind != "f":
+        raise MomentError(
+            f"{name} has dtype {array.dtype}; pass floating point, such as {name}.astype('float64')."
+        )
+    if array.dtype.itemsize < 8:
+        raise MomentError(
+            f"{name} has dtype {array.dtype}, whose rounding no certificate sees; work it out in "
+            "float64, from logits.astype('float64')."
+        )
 
 
 def check_second_moment(matrix: np.ndarray, name: str = "second_moment") -> None:
@@ -133,16 +141,14 @@ def as_cross_moment(cross_moment, target_second_moment, n_sources: int):
             f"cross_moment has shape {cross.shape}; second_moment has {n_sources} sources, so it "
             f"must be ({n_sources}, n_target)."
         )
-    if cross.dtype.kind != "f":
-        raise MomentError(
-            f"cross_moment has dtype {cross.dtype}; pass floating point, such as "
-            "cross_moment.astype('float64')."
-        )
+    _check_precision(cross, "cross_moment")
     if target_second_moment is None:
         raise MomentError(
             "target_second_moment is missing; with cross_moment pass E[g_i^2] of every target."
         )
-    moments = np.asarray(target_second_moment, dtype=np.float64)
+    moments = np.asarray(target_second_moment)
+    _check_precision(moments, "target_second_moment")
+    moments = moments.astype(np.float64)
     if moments.shape != (cross.shape[1],):
         raise MomentError(
             f"target_second_moment has shape {moments.shape}; cross_moment has "
@@ -177,7 +183,7 @@ def as_indices(indices, n: int, name: str) -> np.ndarray:
 
 def as_own(exclude_own, targets: np.ndarray, n_sources: int, *, within: bool) -> np.ndarray:
     """Source that each target leaves out, -1 for none."""
-    if within and exclude_own is not True:
+    if within and not (isinstance(exclude_own, (bool, np.bool_)) and exclude_own):
         raise ValueError(
             f"exclude_own={exclude_own!r} within a network; a category never predicts itself, so "
             "leave it True."

@@ -46,6 +46,16 @@ def test_between_is_lasso_on_the_sources(logits, exclude_own):
         np.testing.assert_allclose(model.coef_.toarray()[target], oracle.coef_, atol=1e-8)
 
 
+def test_one_target_says_which_source_is_its_own(logits):
+    with pytest.raises(ValueError, match=r"would leave out source 0; name .* exclude_own=\[i\]"):
+        CovLasso(alpha=0.1).fit(logits, logits[:, 3])
+    free = CovLasso(alpha=0.01, exclude_own=[-1]).fit(logits, logits[:, 3]).coef_.toarray()[0]
+    assert free.argmax() == 3
+    own = CovLasso(alpha=0.01, exclude_own=[3]).fit(logits, logits[:, 3]).coef_.toarray()[0]
+    within = CovLasso(alpha=0.01).fit(logits).coef_.toarray()[3]
+    np.testing.assert_allclose(own, within, atol=1e-12)
+
+
 def test_moments_give_what_logits_give(logits):
     others = logits[:, :4] ** 2
     cross = np.asfortranarray(logits.T @ others / 300)
