@@ -82,7 +82,7 @@ def solve_dataset(
         "cross_moment": None if within else cross_moment(pair_path, source),
         "target_second_moment": None if within else np.ascontiguousarray(power),
         "targets": targets,
-        "exclude_own": exclude_own,
+        "exclude_own": within or exclude_own,
         "n_threads": n_threads,
     }
     path = covlasso_path(gram, max_support=max_support, **given)

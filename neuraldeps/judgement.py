@@ -8,8 +8,8 @@ import xarray as xr
 
 from neuraldeps.dependencies import cross_moment
 from neuraldeps.evaluation import Candidates, Evaluation, evaluate, refit
-from neuraldeps.moments import LogitsFile
-from neuraldeps.stores import fingerprint, map_array, open_store, provenance, strings
+from neuraldeps.moments import LogitsFile, check_partners
+from neuraldeps.stores import StoreError, fingerprint, map_array, open_store, provenance, strings
 
 ESTIMATORS = ("lasso", "refit")
 AXES = ("support_size", "penalty")
@@ -43,6 +43,8 @@ def evaluation_dataset(
         (lasso, refit), `target_category` and `support_size` or `penalty`.
     """
     solved = open_store(paths).load()
+    for sides in logits.values():
+        _check_images(solved, sides, paths)
     gauge, source, target = (solved.attrs[key] for key in ("gauge", "source", "target"))
     targets = solved["target_category"].values
     gram, cross = map_array(within, "second_moment"), cross_moment(pair, source)
@@ -106,6 +108,25 @@ def evaluation_dataset(
         ),
     }
     return xr.Dataset(variables, coords=coords, attrs=attrs)
+
+
+def _check_images(solved: xr.Dataset, sides: tuple[str, str], paths: str) -> None:
+    """Refuse logits over other images than each other's, or other categories than were solved."""
+    source, target = stores = [open_store(path) for path in sides]
+    if sides[0] != sides[1]:
+        check_partners(source, target, sides)
+    for role, store, path in zip(("source", "target"), stores, sides, strict=True):
+        codes, known = f"{role}_category_code", "category_code"
+        if codes not in solved.coords or known not in store.coords:
+            continue
+        theirs = store[known].values[solved[f"{role}_category"].values]
+        different = np.flatnonzero(theirs != solved[codes].values)
+        if different.size:
+            at = int(different[0])
+            raise StoreError(
+                f"{path}: category {at} is {theirs[at]} where {paths} has {solved[codes].values[at]}; "
+                "bring the categories of all splits into the same order"
+            )
 
 
 def labels_of(logits: str) -> np.ndarray:

@@ -22,6 +22,7 @@ from neuraldeps.stores import fingerprint, open_store, provenance
 Gauge = Literal["raw", "zero_mean"]
 
 BLOCK = 4096  # categories per side of a block of the second moment
+COMPARED = 2**18  # images whose paths are compared at a time
 LANES = 8  # sums that can grow side by side where the second moment is one small block
 LANE_BYTES = 2**30
 STEPS = 4096  # most steps, of whole shards: every step is a few dozen tasks of a graph in memory
@@ -273,13 +274,18 @@ def check_partners(source: xr.Dataset, target: xr.Dataset, names: tuple[str, str
             )
         if coordinate not in source or coordinate not in target:
             continue
-        different = np.flatnonzero(source[coordinate].values != target[coordinate].values)
-        if different.size:
-            at = int(different[0])
-            raise StoreError(
-                f"{names[1]}: {dimension} {at} is {target[coordinate].values[at]} where {names[0]} has "
-                f"{source[coordinate].values[at]}; bring both networks' {dimension} into the same order"
+        # a part at a time: the paths of fourteen million images are gigabytes
+        for start in range(0, counts[0], COMPARED):
+            ours, theirs = (
+                store[coordinate][start : start + COMPARED].values for store in (source, target)
             )
+            different = np.flatnonzero(ours != theirs)
+            if different.size:
+                at = int(different[0])
+                raise StoreError(
+                    f"{names[1]}: {dimension} {start + at} is {theirs[at]} where {names[0]} has "
+                    f"{ours[at]}; bring both networks' {dimension} into the same order"
+                )
 
 
 def moment_dataset(

@@ -40,7 +40,7 @@ def solve_targets(
         # a target without any correlation has no dependency at any penalty
         alpha=np.where(alpha > 0, alpha, 1.0),
         targets=targets,
-        exclude_own=exclude_own,
+        exclude_own=excluded,
     )
     coef = solution.to_sparse(len(gram)).toarray()
     return [(b[t], coef[t, sources], float(alpha[t])) for t, sources in enumerate(allowed)]

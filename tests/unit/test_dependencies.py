@@ -8,7 +8,7 @@ from sklearn.linear_model import Lasso
 from neuraldeps.dependencies import gather_dataset, solve_dataset
 from neuraldeps.judgement import evaluation_dataset
 from neuraldeps.moments import moment_dataset
-from neuraldeps.stores import open_store, write_store
+from neuraldeps.stores import StoreError, open_store, write_store
 from tests.unit.test_moments import values_of, write_logits
 
 N, ROWS, BATCHES, MAX_SUPPORT = 17, 800, 3, 5
@@ -68,6 +68,23 @@ def dense(support, coef):
     return w
 
 
+@pytest.mark.parametrize("within", [True, False])
+def test_own_categories_are_left_out_within_and_between_unless_asked_for(stores, within):
+    _, _, paths = stores
+    target = "f" if within else "g"
+    dataset = solve_dataset(
+        *(paths["f", "f"], paths[target, target], paths["f", target], ("f", target)),
+        batch=0,
+        batches=1,
+        max_support=MAX_SUPPORT,
+        exclude_own=False,
+        alpha=[0.05],
+        relative_alpha=[],
+    )
+    own = (dataset["support"] == dataset["target_category"]).any()
+    assert bool(own) == (not within)
+
+
 @pytest.mark.parametrize(("source", "target"), [("f", "f"), ("f", "g"), ("g", "f")])
 def test_gathered_solutions_are_scikit_learns(stores, source, target):
     dataset = open_store(solved(stores, source, target)[0]).load()
@@ -103,6 +120,28 @@ def test_gathering_forgets_nothing_whatever_the_batches(stores):
         relative_alpha=[0.2],
     )
     xr.testing.assert_identical(gathered, whole)
+
+
+def test_held_out_logits_over_other_images_are_refused(stores, tmp_path):
+    _, logits, paths = stores
+    path, pair = solved(stores, "f", "g")
+    f, g = values_of(logits["f"]), values_of(logits["g"])
+    codes = [f"U+{i:04X}" for i in range(N)]
+    cases = {
+        "values along sample where": write_logits(tmp_path / "fewer.zarr", f[:-1]),
+        "bring both networks' category": write_logits(tmp_path / "turned.zarr", f, codes[::-1]),
+    }
+    for message, source in cases.items():
+        with pytest.raises(StoreError, match=message):
+            evaluation_dataset(
+                *(path, paths["f", "f"], pair), {"test": (source, logits["g"])}, dataset="test"
+            )
+    sides = tuple(
+        write_logits(tmp_path / f"{name}.zarr", values, codes[::-1])
+        for name, values in (("f", f), ("g", g))
+    )
+    with pytest.raises(StoreError, match="bring the categories of all splits into the same order"):
+        evaluation_dataset(*(path, paths["f", "f"], pair), {"test": sides}, dataset="test")
 
 
 def test_judged_on_each_split(stores):
