@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, default_colla
 from neuraldeps.errors import InputError
 from neuraldeps.images import Range
 from neuraldeps.labels import position_among, rank_within_label
-from neuraldeps.photos import open_source
+from neuraldeps.photos import check_positions, open_source
 from neuraldeps.stores import fingerprint, open_store
 
 Batch = Tensor | str
@@ -86,7 +86,10 @@ class IndexedPhotos:
         return _numbered([number for number, _ in plan], batches, self.path)
 
     def _loader(self, batches: list[slice]) -> DataLoader:
-        source = open_source(self._spec, self._key) if self.access != "files" else None
+        source = None
+        if self.access != "files":
+            source = open_source(self._spec, self._key)
+            check_positions(source, self._rows.path, self._rows.position, self._key)
         if self.access == "streamed":
             streamed = _Streamed(source, self._rows, self._transform, batches)
             return DataLoader(streamed, batch_size=None, num_workers=min(1, self.workers))
@@ -249,9 +252,12 @@ class _Labelled(_Photos):
                 f"({name!r}); training wants some of each"
             )
         spec, access = index.attrs["config"]["spec"], index.attrs["access"]
-        source = open_source(spec, key) if access != "files" else None
-        columns = (index[name].values[rows] for name in ("path", "position", "view"))
-        return cls(source, _Rows(*columns), transform, labels[rows])
+        columns = _Rows(*(index[name].values[rows] for name in ("path", "position", "view")))
+        source = None
+        if access != "files":
+            source = open_source(spec, key)
+            check_positions(source, columns.path, columns.position, key)
+        return cls(source, columns, transform, labels[rows])
 
     def in_view(self, view: int) -> "_Labelled":
         """Give the same images in another view."""

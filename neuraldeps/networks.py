@@ -17,6 +17,7 @@ from timm.data import resolve_model_data_config
 from torch import Tensor, nn
 
 from neuraldeps.errors import InputError
+from neuraldeps.stores import aside
 
 logger = logging.getLogger(__name__)
 
@@ -100,6 +101,8 @@ def build_network(
     channels = overlay.get("input_size", (3,))[0]
     if spec.get("img_size"):
         overlay["input_size"] = (channels, spec["img_size"], spec["img_size"])
+    # what is given stands for judging, too
+    overlay |= {f"test_{key}": None for key in ("input_size", "crop_pct") if key in overlay}
     if seed is not None:
         torch.manual_seed(seed)
     try:
@@ -233,10 +236,8 @@ def _kinds(weights: Mapping[str, Tensor]) -> list[tuple[str, torch.Size]]:
 
 def save_checkpoint(network: nn.Module, path: str) -> None:
     """Save weights as safetensors, whole or not at all."""
-    aside = Path(path).with_name(f".{Path(path).name}.partial")
-    aside.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, aside)
-    aside.rename(path)
+    with aside(path) as work:
+        save_file({name: value.contiguous() for name, value in network.state_dict().items()}, work)
 
 
 def weights_digest(network: nn.Module) -> str:
@@ -249,9 +250,23 @@ def weights_digest(network: nn.Module) -> str:
 
 
 def describe_network(
-    name: str, spec: Mapping[str, Any], network: nn.Module, n_categories: int
+    name: str,
+    spec: Mapping[str, Any],
+    network: nn.Module,
+    n_categories: int,
+    *,
+    use_test_size: bool = False,
 ) -> dict[str, Any]:
     """Describe a network after having seen it work on one blank image.
+
+    Parameters
+    ----------
+    name, spec, n_categories
+        See `build_network`.
+    network : Module
+    use_test_size : bool
+        Take the image size and crop that timm judges its weights at, where they differ from those
+        they were trained at.
 
     Returns
     -------
@@ -265,7 +280,7 @@ def describe_network(
     InputError
         If the network does not take images of its `input_size`, or gives another number of logits.
     """
-    data_config = resolve_model_data_config(network)
+    data_config = resolve_model_data_config(network, use_test_size=use_test_size)
     with torch.inference_mode():
         try:
             logits = network(torch.zeros(1, *data_config["input_size"]))

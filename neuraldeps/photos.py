@@ -25,6 +25,8 @@ from neuraldeps.stores import provenance, strings
 
 logger = logging.getLogger(__name__)
 
+# folders that timm takes for one another
+SPLIT_FOLDERS = (("train", "training"), ("val", "valid", "validation", "eval", "evaluation"))
 OPTIONS = ("class_map", "input_key", "target_key", "num_samples")
 
 
@@ -75,6 +77,8 @@ def open_source(spec: Mapping[str, Any], key: str) -> Any:
     name, root = spec.get("dataset") or "", spec.get("data_dir")
     if not name and not (root and Path(root).exists()):
         raise InputError(f"{key}.data_dir: {root} does not exist; correct the path")
+    if not name and spec.get("split"):
+        _check_split(Path(str(root)), spec["split"], key)
     options = {option: spec[option] for option in OPTIONS if spec.get(option) is not None}
     if spec.get("dataset_download"):
         options["download"] = True
@@ -89,6 +93,19 @@ def open_source(spec: Mapping[str, Any], key: str) -> Any:
             f"{key}: {name or root} cannot be opened ({_first_line(error)}); correct dataset, "
             "data_dir or split"
         ) from error
+
+
+def _check_split(root: Path, split: str, key: str) -> None:
+    """Refuse a split that timm would pass over, and list everything."""
+    if root.is_file():
+        raise InputError(f"{key}.split is {split!r}, but {root} is one file; remove split")
+    name = split.split("[")[0]
+    names = next((names for names in SPLIT_FOLDERS if name in names), (name,))
+    if not any((root / folder).exists() for folder in names):
+        raise InputError(
+            f"{key}.split is {split!r}, but {root} has no folder {' or '.join(names)}; "
+            "correct split, or give the folder itself as data_dir"
+        )
 
 
 def list_source(source: Any, key: str) -> Listing:
@@ -117,6 +134,34 @@ def list_source(source: Any, key: str) -> Listing:
     targets = reader.targets if hasattr(reader, "targets") else list(reader.iter_targets())
     paths = [str(name) for name in source.filenames()]
     return Listing(paths, _numbers(targets, key), _classes(reader), "indexed")
+
+
+def check_positions(source: Any, paths: np.ndarray, positions: np.ndarray, key: str) -> None:
+    """Refuse a source whose images are not, at their positions, those that were indexed.
+
+    Parameters
+    ----------
+    source : dataset
+        As `open_source` opens it; a stream has no list to look at.
+    paths, positions : ndarray, shape (sample,)
+        Of the index.
+    key : str
+        The configuration key of the split, for error messages.
+
+    Raises
+    ------
+    InputError
+        If another image stands at a position.
+    """
+    if isinstance(source, IterableImageDataset) or not hasattr(source, "filenames"):
+        return
+    now = [str(name) for name in source.filenames()]
+    if positions.max() >= len(now) or any(
+        now[position] != path for position, path in zip(positions, paths, strict=True)
+    ):
+        raise InputError(
+            f"{key}: holds other images than when it was indexed; remove its store in results/images"
+        )
 
 
 def list_table(path: str, root: str | None, categories: Categories, key: str) -> Listing:
@@ -191,6 +236,13 @@ def load_categories(
     """
     if given is None:
         ordered = sorted(classes or {}, key=lambda name: (classes or {})[name])
+        if ordered != sorted(ordered):
+            logger.warning(
+                "the categories are in timm's order (%s, ...), not in that of their characters (%s, ...): "
+                "a network trained with torchvision's ImageFolder has the latter",
+                ", ".join(ordered[:3]),
+                ", ".join(sorted(ordered)[:3]),
+            )
         found = Categories(ordered, ordered)
         if not classes:
             numbers = [str(number) for number in range(n_categories)]

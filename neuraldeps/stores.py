@@ -347,7 +347,8 @@ class ShardedArray:
         self.shape = template[name].shape
         self.rows = rows
         digest = template.attrs["fingerprint"][:16]
-        self.work = self.path.parent / f".{self.path.name}.{digest}.partial"
+        # half a store with other shards cannot be gone on with
+        self.work = self.path.parent / f".{self.path.name}.{digest}-{rows}.partial"
 
     def __len__(self) -> int:
         return -(-self.shape[0] // self.rows)

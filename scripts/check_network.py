@@ -33,7 +33,10 @@ def main(
     network = build_network(model, {**spec, "pretrained": False}, n_categories, images)
     if checkpoint is not None:
         load_checkpoint(network, checkpoint, model)
-    described = describe_network(model, spec, network, n_categories)
+    finished = checkpoint is not None or bool(spec.get("pretrained"))
+    described = describe_network(
+        model, spec, network, n_categories, use_test_size=finished and images is None
+    )
     with aside(card) as path:
         path.write_text(json.dumps(described, indent=2) + "\n")
 

@@ -221,6 +221,21 @@ def test_card(network):
     assert resolve_model_data_config(rebuilt) == resolve_model_data_config(network)
 
 
+@pytest.mark.parametrize(
+    ("given", "trained_at", "judged_at"),
+    [({}, 160, 192), ({"img_size": 96}, 96, 96), ({"img_size": 96, "crop_pct": 0.7}, 96, 96)],
+)
+def test_finished_weights_are_judged_at_timms_test_size(given, trained_at, judged_at):
+    spec = {"architecture": "test_mambaout", **given}
+    network = build_network("net", spec, 7)
+    for use_test_size, size in (False, trained_at), (True, judged_at):
+        card = describe_network("net", spec, network, 7, use_test_size=use_test_size)
+        assert card["input_size"] == [3, size, size]
+        rebuilt = resolve_model_data_config(build_network("net", spec, 7, card))
+        assert list(rebuilt["input_size"]) == card["input_size"]
+        assert rebuilt["crop_pct"] == card["crop_pct"] == given.get("crop_pct", 1.0)
+
+
 def test_rank_bound_holds():
     network = build_network("net", SPEC, 500, data_config(32), seed=0)
     card = describe_network("net", SPEC, network, 500)

@@ -231,6 +231,36 @@ def test_views_are_the_image_and_augmented_ones_by_seed(folder, tmp_path, worker
     np.testing.assert_array_equal(again, pixels[4:9])
 
 
+def test_a_split_that_is_not_there_is_not_the_whole(folder):
+    tree, tar = str(folder / "tree"), str(folder / "all.tar")
+    refused(
+        r"fit\.split is 'test', but .*tree has no folder test; correct split",
+        index,
+        {"data_dir": tree, "split": "test"},
+    )
+    refused("has no folder train or training", index, {"data_dir": tree, "split": "train"})
+    refused("is one file; remove split", index, {"data_dir": tar, "split": "val"})
+
+
+def test_a_tar_file_with_other_images_than_were_indexed_is_refused(folder, tmp_path):
+    with tarfile.open(tmp_path / "own.tar", "w") as archive:
+        archive.add(folder / "tree/val", "val")
+    photos = opened({"data_dir": str(tmp_path / "own.tar")}, tmp_path / "index.zarr")
+    assert len(list(photos.stream([(0, 3)], 2))) == 2
+    with tarfile.open(tmp_path / "own.tar", "a") as archive:
+        first = folder / "tree/val" / CLASSES[0] / "00.JPEG"
+        archive.add(first, f"val/{CLASSES[0]}/000.JPEG")
+    refused("fit: holds other images than when it was indexed", photos.stream, [(0, 3)], 2)
+
+
+def test_timms_order_of_folders_is_said_where_it_is_not_that_of_characters(caplog):
+    with caplog.at_level(logging.WARNING):
+        load_categories(None, 2, {"a": 0, "b": 1})
+        assert not caplog.records
+        load_categories(None, 3, {"1": 0, "2": 1, "10": 2})
+    assert "timm's order (1, 2, 10, ...), not in that of their characters (1, 10, 2" in caplog.text
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_image_that_cannot_be_read_is_named(folder, tmp_path, workers):
     good = folder / f"tree/val/{CLASSES[0]}/00.JPEG"

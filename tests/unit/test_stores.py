@@ -85,6 +85,17 @@ def test_shards_of_any_number_of_rows(tmp_path, monkeypatch):
     np.testing.assert_array_equal(array[:], VALUES)
 
 
+def test_other_shards_begin_anew(tmp_path):
+    begun = sharded(tmp_path / "a.zarr")
+    begun.begin()
+    begun.write(0, VALUES[:256])
+    other = ShardedArray(template(), "logits", tmp_path / "a.zarr", rows=100)
+    assert other.missing() == list(range(10))
+    fill(other)
+    other.finish()
+    np.testing.assert_array_equal(xr.open_zarr(tmp_path / "a.zarr")["logits"].values, VALUES)
+
+
 def test_nothing_stands_at_the_path_before_the_end(tmp_path):
     store = sharded(tmp_path / "a.zarr")
     store.begin()
