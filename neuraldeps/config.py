@@ -173,6 +173,13 @@ def _model_contradictions(config: Mapping[str, Any]) -> Iterable[str]:
         for split in config["splits"].values():
             if given == ["logits"] and split not in spec["logits"]:
                 yield f"missing key models.{model}.logits.{split}; add the path of its logits"
+            elif given == ["logits"] and spec["logits"][split].endswith(".npy"):
+                labelled = [other for other in models if split in models[other].get("labels", {})]
+                if labelled and model not in labelled:
+                    yield (
+                        f"missing key models.{model}.labels.{split}, which models.{labelled[0]} has; labels "
+                        "are of the images: give the same to every model"
+                    )
 
 
 def _training_contradictions(

@@ -198,7 +198,7 @@ def glyphs_per_category(wildcards):
 
 def split_spec(wildcards):
     """Where the photos of a split come from, and which of them are taken."""
-    return config["dataset"]["splits"][wildcards.split]
+    return in_order(config["dataset"]["splits"][wildcards.split])
 
 
 def given_tables(wildcards):
@@ -228,8 +228,9 @@ def moment_mem_mb(wildcards, attempt):
 
 def solver_mem_mb(wildcards, attempt):
     """Both second moments of a pair and the paths of all targets."""
-    matrix = 8 * N_CATEGORIES**2 / 2**20
-    return int(attempt * (1500 + 2.2 * matrix + 0.1 * N_CATEGORIES))
+    matrix, size = 8 * N_CATEGORIES**2 / 2**20, config["covlasso"]["max_support"]
+    paths = N_CATEGORIES * max(0.1, 1.2e-4 * size**2)
+    return int(attempt * (1500 + 2.2 * matrix + paths))
 
 
 def pass_runtime(wildcards, attempt):

@@ -21,6 +21,5 @@ rule reduce_second_moment:
         runtime=pass_runtime,
     params:
         gauge=config["moments"]["gauge"],
-        scheduler=config["dask"]["scheduler"],
     script:
         "../scripts/reduce_second_moment.py"

@@ -90,6 +90,7 @@ if __name__ == "__main__":
             snakemake.output.moments,
             models=(snakemake.wildcards.source, snakemake.wildcards.target),
             gauge=snakemake.params.gauge,
-            scheduler=snakemake.params.scheduler,
+            # no parameter: another scheduler gives the same bytes
+            scheduler=snakemake.config["dask"]["scheduler"],
             threads=snakemake.threads,
         )

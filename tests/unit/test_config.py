@@ -128,6 +128,16 @@ def test_a_few_categories_need_no_sizes():
     assert filled["figures"] == {"chord": {"n_base": 8, "n_targets": 2}}
 
 
+def test_labels_are_given_for_every_model_or_for_none():
+    config = yaml.safe_load((ROOT / "tests/workflow/planted.yaml").read_text())
+    check_config(config, SCHEMA, "config.yaml")
+    first, second = config["models"]
+    del config["models"][second]["labels"]["test"]
+    message = rf"missing key models\.{second}\.labels\.test, which models\.{first} has; labels are"
+    with pytest.raises(InputError, match=message):
+        check_config(config, SCHEMA, "config.yaml")
+
+
 PHOTOS = [
     ({}, r"splits\.fit has no images; add data_dir"),
     ({"csv": "a.csv", "split": "train"}, r"splits\.fit has csv and one of dataset, split"),
