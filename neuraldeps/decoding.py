@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, default_colla
 from neuraldeps.errors import InputError
 from neuraldeps.images import Range
 from neuraldeps.labels import position_among, rank_within_label
-from neuraldeps.photos import check_positions, open_source
+from neuraldeps.photos import open_indexed
 from neuraldeps.stores import fingerprint, open_store
 
 Batch = Tensor | str
@@ -86,10 +86,8 @@ class IndexedPhotos:
         return _numbered([number for number, _ in plan], batches, self.path)
 
     def _loader(self, batches: list[slice]) -> DataLoader:
-        source = None
-        if self.access != "files":
-            source = open_source(self._spec, self._key)
-            check_positions(source, self._rows.path, self._rows.position, self._key)
+        rows = self._rows
+        source = open_indexed(self.access, self._spec, self._key, rows.path, rows.position)
         if self.access == "streamed":
             streamed = _Streamed(source, self._rows, self._transform, batches)
             return DataLoader(streamed, batch_size=None, num_workers=min(1, self.workers))
@@ -253,10 +251,7 @@ class _Labelled(_Photos):
             )
         spec, access = index.attrs["config"]["spec"], index.attrs["access"]
         columns = _Rows(*(index[name].values[rows] for name in ("path", "position", "view")))
-        source = None
-        if access != "files":
-            source = open_source(spec, key)
-            check_positions(source, columns.path, columns.position, key)
+        source = open_indexed(access, spec, key, columns.path, columns.position)
         return cls(source, columns, transform, labels[rows])
 
     def in_view(self, view: int) -> "_Labelled":

@@ -136,15 +136,15 @@ def list_source(source: Any, key: str) -> Listing:
     return Listing(paths, _numbers(targets, key), _classes(reader), "indexed")
 
 
-def check_positions(source: Any, paths: np.ndarray, positions: np.ndarray, key: str) -> None:
+def check_positions(now: Sequence[str], paths: np.ndarray, positions: np.ndarray, key: str) -> None:
     """Refuse a source whose images are not, at their positions, those that were indexed.
 
     Parameters
     ----------
-    source : dataset
-        As `open_source` opens it; a stream has no list to look at.
+    now : sequence of str
+        All paths of the source.
     paths, positions : ndarray, shape (sample,)
-        Of the index.
+        Indexed paths, and where they stood.
     key : str
         The configuration key of the split, for error messages.
 
@@ -153,15 +153,38 @@ def check_positions(source: Any, paths: np.ndarray, positions: np.ndarray, key: 
     InputError
         If another image stands at a position.
     """
-    if isinstance(source, IterableImageDataset) or not hasattr(source, "filenames"):
-        return
-    now = [str(name) for name in source.filenames()]
-    if positions.max() >= len(now) or any(
-        now[position] != path for position, path in zip(positions, paths, strict=True)
-    ):
+    if positions.max() >= len(now) or [now[at] for at in positions] != paths.tolist():
+        split = key.removeprefix("dataset.splits.")
         raise InputError(
-            f"{key}: holds other images than when it was indexed; remove its store in results/images"
+            f"{key}: holds other images than when it was indexed; remove results/images/{split}.zarr"
         )
+
+
+def open_indexed(
+    access: str, spec: Mapping[str, Any], key: str, paths: np.ndarray, positions: np.ndarray
+) -> Any:
+    """Open a source whose images are read by position, and none where they are files.
+
+    Parameters
+    ----------
+    access : str
+        Of the index: ``files``, ``indexed`` or ``streamed``; a stream has no list to check.
+    spec, key
+        See `open_source`.
+    paths, positions : ndarray, shape (sample,)
+        See `check_positions`.
+
+    Raises
+    ------
+    InputError
+        If it cannot be opened, or holds other images than when it was indexed.
+    """
+    if access == "files":
+        return None
+    source = open_source(spec, key)
+    if access == "indexed" and hasattr(source, "filenames"):
+        check_positions([str(name) for name in source.filenames()], paths, positions, key)
+    return source
 
 
 def list_table(path: str, root: str | None, categories: Categories, key: str) -> Listing:
@@ -459,10 +482,7 @@ def index_balanced(
     listing, known = _list_split(made["spec"], made["categories"], n_categories, key)
     labels = _labels(listing, known, made["spec"], key)
     taken = index["position"].values
-    if taken.max() >= len(labels) or [listing.paths[row] for row in taken] != path.tolist():
-        raise InputError(
-            f"{key}: holds other images than when it was indexed; remove results/images/{split}.zarr"
-        )
+    check_positions(listing.paths, path, taken, key)
     is_taken = np.zeros(len(labels), bool)
     is_taken[taken] = True
     rows, parts = [], []
