@@ -302,19 +302,16 @@ def _generalizability_contradictions(config: Mapping[str, Any]) -> Iterable[str]
                 f"generalizability.split is {split!r} and models.{model}.train.split {learned!r}; make them "
                 "the same: what lies outside judges the balanced setting"
             )
-    counts = {"balanced": balanced, "samples_per_category": given["samples_per_category"]}
+    counts = {
+        "generalizability.balanced": balanced,
+        "generalizability.samples_per_category": given["samples_per_category"],
+        f"dataset.splits.{split}.samples_per_category": splits.get(split, {}).get(
+            "samples_per_category"
+        ),
+    }
     for key, count in counts.items() if models else ():
         if count and count < given["held_out"]:
-            yield (
-                f"generalizability.held_out is {given['held_out']}; it must be at most "
-                f"generalizability.{key}, {count}"
-            )
-    own = splits.get(split, {}).get("samples_per_category")
-    if models and own and own < given["held_out"]:
-        yield (
-            f"generalizability.held_out is {given['held_out']}; it must be at most "
-            f"dataset.splits.{split}.samples_per_category, {own}"
-        )
+            yield f"generalizability.held_out is {given['held_out']}; it must be at most {key}, {count}"
     for number, new in enumerate(given["new"]):
         if count_new(new, n_categories) >= n_categories - 1:
             yield (
