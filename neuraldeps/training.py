@@ -34,7 +34,7 @@ from neuraldeps.decoding import TrainingPhotos
 from neuraldeps.errors import InputError
 from neuraldeps.networks import Standardise, save_checkpoint
 from neuraldeps.poses import PosedGlyphs, bitmap_tensor, seed_of
-from neuraldeps.stores import aside, open_store
+from neuraldeps.stores import aside, fingerprint, open_store
 
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 logger = logging.getLogger(__name__)
@@ -229,7 +229,7 @@ def train(
     extra_loss : callable, optional
         Of a batch's logits (image, category) and labels (image,); added to the cross-entropy.
     state : path, optional
-        What the first epochs of the same training left, by `save_training`; it goes on from there.
+        What the first epochs of the same training left, by `train_to`; it goes on from there.
     stop_after : int, optional
         Leave after this many epochs of the schedule.
 
@@ -294,22 +294,80 @@ def train(
     return loop.curve
 
 
-def training_folder(checkpoint: str | Path, made_of: Sequence[Any]) -> Path:
-    """Name the folder of a training under way, beside its checkpoint, by all that it is made of.
+def train_to(
+    checkpoint: str,
+    curve: str,
+    network: nn.Module,
+    card: Mapping[str, Any],
+    options: Mapping[str, Any],
+    *,
+    images: str,
+    samples_per_category: int,
+    valid_samples_per_category: int,
+    seed: int,
+    made_of: Sequence[Any],
+    validation: str | None = None,
+    threads: int = 1,
+    extra_loss: ExtraLoss | None = None,
+    begun: str | None = None,
+    state: str | None = None,
+    stop_after: int | None = None,
+) -> None:
+    """Train a network, and write its weights and its curve.
+
+    While it lasts, its folder lies beside the checkpoint, named by all that it is made of: only a
+    training of the same goes on from there.
 
     Parameters
     ----------
-    checkpoint : path
-        Weights that the training will end with.
+    checkpoint, curve : str
+        Paths of the weights (safetensors) and of the curve (CSV).
+    network : Module
+    card, images, validation, samples_per_category, valid_samples_per_category, seed
+        See `open_training_data`.
+    options : mapping
+        For `TrainingOptions.on_threads`, with `threads`.
     made_of : sequence
-        What JSON can write; a training of anything else does not resume from this folder.
+        What else the training depends on; anything that JSON can write.
+    extra_loss, stop_after
+        See `train`.
+    begun, state : str, optional
+        What the first epochs left, to go on from, and what the rest will need.
+
+    Raises
+    ------
+    InputError
+        See `open_training_data` and `train`.
     """
-    digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
-    return Path(checkpoint).parent / f".training.{digest[:16]}.partial"
+    training = TrainingOptions.on_threads(options, threads)
+    data = open_training_data(
+        images,
+        validation,
+        card,
+        training,
+        samples_per_category=samples_per_category,
+        valid_samples_per_category=valid_samples_per_category,
+        seed=seed,
+    )
+    everything = [*made_of, dict(options), len(data), valid_samples_per_category, seed, stop_after]
+    everything += [fingerprint(path) for path in (images, validation) if path]
+    digest = hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
+    work_dir = Path(checkpoint).parent / f".training.{digest[:16]}.partial"
+    rows = train(
+        network,
+        data,
+        training,
+        seed=seed,
+        work_dir=work_dir,
+        extra_loss=extra_loss,
+        state=begun,
+        stop_after=stop_after,
+    )
+    _save_training(network, rows, checkpoint, curve, work_dir, state)
 
 
 @rank_zero_only
-def save_training(
+def _save_training(
     network: nn.Module,
     rows: list[dict[str, float]],
     checkpoint: str,

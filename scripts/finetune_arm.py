@@ -11,14 +11,7 @@ from neuraldeps.logs import job_log
 from neuraldeps.networks import build_network, load_checkpoint, weights_digest
 from neuraldeps.poses import seed_of
 from neuraldeps.robustness import DependencyPenalty
-from neuraldeps.stores import fingerprint
-from neuraldeps.training import (
-    TrainingOptions,
-    open_training_data,
-    save_training,
-    train,
-    training_folder,
-)
+from neuraldeps.training import train_to
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -36,46 +29,32 @@ def main(
     spec: Mapping[str, Any],
     options: Mapping[str, Any],
     penalty: Mapping[str, Any] | None,
-    samples_per_category: int,
-    valid_samples_per_category: int,
     seed: int,
-    validation: str | None = None,
-    threads: int = 1,
+    **training: Any,
 ) -> None:
     torch.set_num_threads(1)
     described = json.loads(Path(card).read_text())
     network = build_network(model, spec, described["n_categories"], described, seed=seed)
     load_checkpoint(network, start, model)
-    # all arms of a seed see the same images in the same order, posed or augmented as in no epoch of
-    # the baseline
-    stream = seed_of(seed, "finetune")
-    training = TrainingOptions.on_threads(options, threads)
-    data = open_training_data(
-        images,
-        validation,
-        described,
-        training,
-        samples_per_category=samples_per_category,
-        valid_samples_per_category=valid_samples_per_category,
-        seed=stream,
-    )
-    extra_loss, everything = None, [dict(options), len(data), valid_samples_per_category, stream]
+    extra_loss, made_of = None, [weights_digest(network)]
     if penalty is not None:
         chosen = json.loads(Path(pair).read_text())
         extra_loss = DependencyPenalty(chosen["target"], chosen["source"], **penalty)
-        everything += [repr(extra_loss)]
-    everything += [weights_digest(network)]
-    everything += [fingerprint(path) for path in (images, validation) if path]
-    work_dir = training_folder(checkpoint, everything)
-    rows = train(
+        made_of += [repr(extra_loss)]
+    # all arms of a seed see the same images in the same order, posed or augmented as in no epoch of
+    # the baseline
+    train_to(
+        checkpoint,
+        curve,
         network,
-        data,
-        training,
-        seed=stream,
-        work_dir=work_dir,
+        described,
+        options,
+        images=images,
+        seed=seed_of(seed, "finetune"),
+        made_of=made_of,
         extra_loss=extra_loss,
+        **training,
     )
-    save_training(network, rows, checkpoint, curve, work_dir)
 
 
 if __name__ == "__main__":

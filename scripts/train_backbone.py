@@ -9,14 +9,7 @@ import torch
 
 from neuraldeps.logs import job_log
 from neuraldeps.networks import build_network
-from neuraldeps.stores import fingerprint
-from neuraldeps.training import (
-    TrainingOptions,
-    open_training_data,
-    save_training,
-    train,
-    training_folder,
-)
+from neuraldeps.training import train_to
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -31,42 +24,23 @@ def main(
     model: str,
     spec: Mapping[str, Any],
     options: Mapping[str, Any],
-    samples_per_category: int,
-    valid_samples_per_category: int,
     seed: int,
-    validation: str | None = None,
-    begun: str | None = None,
-    state: str | None = None,
-    stop_after: int | None = None,
-    threads: int = 1,
+    **training: Any,
 ) -> None:
     torch.set_num_threads(1)
     described = json.loads(Path(card).read_text())
     network = build_network(model, spec, described["n_categories"], described, seed=seed)
-    training = TrainingOptions.on_threads(options, threads)
-    data = open_training_data(
-        images,
-        validation,
-        described,
-        training,
-        samples_per_category=samples_per_category,
-        valid_samples_per_category=valid_samples_per_category,
-        seed=seed,
-    )
-    everything = [described, dict(options), len(data), valid_samples_per_category, seed]
-    everything += [stop_after]
-    everything += [fingerprint(path) for path in (images, validation) if path]
-    work_dir = training_folder(checkpoint, everything)
-    rows = train(
+    train_to(
+        checkpoint,
+        curve,
         network,
-        data,
-        training,
+        described,
+        options,
+        images=images,
         seed=seed,
-        work_dir=work_dir,
-        state=begun,
-        stop_after=stop_after,
+        made_of=[described],
+        **training,
     )
-    save_training(network, rows, checkpoint, curve, work_dir, state)
 
 
 if __name__ == "__main__":

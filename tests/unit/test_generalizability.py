@@ -465,7 +465,7 @@ def test_a_base_network_never_sees_a_new_category(tmp_path, monkeypatch):
         seen.append((network, data))
         return [{"epoch": 1}]
 
-    monkeypatch.setattr(train_backbone, "train", watch)
+    monkeypatch.setattr("neuraldeps.training.train", watch)
     train_base.main(
         *map(str, (bitmaps, categories, whole_card, tmp_path / "card.json")),
         *map(str, (tmp_path / "model.safetensors", tmp_path / "curve.csv")),
