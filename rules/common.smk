@@ -1,22 +1,15 @@
 # What the rules share: the checked configuration, the lists that it spells out, and input functions.
 import re
-from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
-from snakemake.utils import validate
 
-from neuraldeps.config import OF_PHOTOS, check_config, count_new, fill_sizes
+from neuraldeps.config import OF_PHOTOS, complete_config, count_new
 from neuraldeps.errors import InputError
 
-SCHEMA = str(Path(workflow.basedir) / "schemas/config.schema.yaml")
-CONFIG_NAME = ", ".join(map(str, workflow.overwrite_configfiles)) or "config.yaml"
-
 try:
-    check_config(config, SCHEMA, CONFIG_NAME)
+    complete_config(config, workflow.configfiles, workflow.config_settings.config)
 except InputError as error:
     raise WorkflowError(str(error)) from None
-validate(config, SCHEMA)  # fills in the defaults
-fill_sizes(config)
 
 MODELS = list(config["models"])
 SPLITS = list(config["dataset"]["splits"])
@@ -193,7 +186,7 @@ def pair_moments(wildcards):
 
 def glyphs_per_category(wildcards):
     """Images of every character in a split."""
-    return config["dataset"]["splits"][wildcards.split]["samples_per_category"] or 40
+    return config["dataset"]["splits"][wildcards.split]["samples_per_category"]
 
 
 def split_spec(wildcards):

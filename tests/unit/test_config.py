@@ -1,16 +1,24 @@
-"""Every wrong configuration is one line that names the key, the value and the mend."""
+"""Every wrong configuration is one line that names the key, the value and the fix."""
 
 import copy
+import json
+import re
 from pathlib import Path
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
-from neuraldeps.config import check_config, fill_sizes, key_table
+from neuraldeps.config import Run, check_config
+from neuraldeps.config.blocks import Block, block_in, dotted
+from neuraldeps.config.dataset import N_GLYPHS, N_OOD_GLYPHS
+from neuraldeps.config.documents import in_place, json_schema
+from neuraldeps.config.renamed import RENAMED as RENAMED_KEYS
+from neuraldeps.config.renamed import find_new_name
 from neuraldeps.errors import InputError
+from neuraldeps.glyphs import load_categories
 
 ROOT = Path(__file__).parents[2]
-SCHEMA = str(ROOT / "schemas/config.schema.yaml")
 
 
 def default():
@@ -109,9 +117,9 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("path", "value", "message"), WRONG)
-def test_names_key_value_and_mend_on_one_line(path, value, message):
+def test_names_key_value_and_fix_on_one_line(path, value, message):
     with pytest.raises(InputError, match=message) as caught:
-        check_config(changed(path, value), SCHEMA, "config.yaml")
+        check_config(changed(path, value), "config.yaml")
     assert str(caught.value).startswith("config.yaml: ")
     assert "\n" not in str(caught.value)
 
@@ -120,22 +128,20 @@ def test_a_few_categories_need_no_sizes():
     logits = {"logits": {"fit": "fit.npy", "test": "test.npy"}}
     dataset = {"name": "logits", "n_categories": 10, "splits": {"fit": {}, "test": {}}}
     config = {"dataset": dataset, "models": {"mine": logits}}
-    check_config(config, SCHEMA, "config.yaml")
-    filled = {"dataset": dataset, "covlasso": {"max_support": None}}
-    filled["figures"] = {"chord": {"n_base": None, "n_targets": None}}
-    fill_sizes(filled)
-    assert filled["covlasso"] == {"max_support": 9}
-    assert filled["figures"] == {"chord": {"n_base": 8, "n_targets": 2}}
+    filled = check_config(config, "config.yaml")
+    assert filled["covlasso"]["max_support"] == 9
+    chord = filled["figures"]["chord"]
+    assert (chord["n_base"], chord["n_targets"]) == (8, 2)
 
 
 def test_labels_are_given_for_every_model_or_for_none():
     config = yaml.safe_load((ROOT / "tests/workflow/planted.yaml").read_text())
-    check_config(config, SCHEMA, "config.yaml")
+    check_config(config, "config.yaml")
     first, second = config["models"]
     del config["models"][second]["labels"]["test"]
     message = rf"missing key models\.{second}\.labels\.test, which models\.{first} has; labels are"
     with pytest.raises(InputError, match=message):
-        check_config(config, SCHEMA, "config.yaml")
+        check_config(config, "config.yaml")
 
 
 PHOTOS = [
@@ -152,7 +158,7 @@ def test_photos_come_from_one_source(split, message):
     config = yaml.safe_load((ROOT / "config/photos.yaml").read_text())
     config["dataset"]["splits"]["fit"] = split
     with pytest.raises(InputError, match=message):
-        check_config(config, SCHEMA, "config.yaml")
+        check_config(config, "config.yaml")
 
 
 LEARNED = [
@@ -183,14 +189,14 @@ LEARNED = [
 @pytest.mark.parametrize(("path", "value", "message"), LEARNED)
 def test_photos_that_cannot_be_trained_on_are_refused(path, value, message):
     config = yaml.safe_load((ROOT / "tests/workflow/folders.yaml").read_text())
-    check_config(config, SCHEMA, "config.yaml")
+    check_config(config, "config.yaml")
     *parents, last = path.split(".")
     at = config
     for key in parents:
         at = at[key]
     at[last] = value
     with pytest.raises(InputError, match=message) as caught:
-        check_config(config, SCHEMA, "config.yaml")
+        check_config(config, "config.yaml")
     assert "\n" not in str(caught.value)
 
 
@@ -199,33 +205,148 @@ def test_refuses_names_that_cannot_stand_in_a_file_name(name):
     config = default()
     config["models"][name] = config["models"]["resnet18"]
     with pytest.raises(InputError, match="is not allowed; use letters"):
-        check_config(config, SCHEMA, "config.yaml")
+        check_config(config, "config.yaml")
 
 
-@pytest.mark.parametrize(
-    "path", [ROOT / "config.yaml", *sorted((ROOT / "config").glob("*.yaml"))], ids=lambda p: p.name
-)
+CONFIGURATIONS = [ROOT / "config.yaml", *sorted((ROOT / "config").glob("*.yaml"))]
+
+
+@pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: path.name)
 def test_every_configuration_here_is_right(path):
-    check_config(yaml.safe_load(path.read_text()), SCHEMA, path.name)
+    config = yaml.safe_load(path.read_text())
+    check_config(config, path.name)
+    Draft202012Validator(json_schema()).validate(config)
 
 
-def leaves(schema, path=()):
-    yield path, schema
-    for key, value in schema.get("properties", {}).items():
-        yield from leaves(value, (*path, key))
-    for key in ("additionalProperties", "items"):
-        if isinstance(schema.get(key), dict):
-            yield from leaves(schema[key], (*path, "*"))
+RENAMED = {
+    "covlasso.size": "covlasso.max_support",
+    "solver.size": "covlasso.max_support",
+    "models.<name>.train.lr": "models.<name>.train.optimizer.lr",
+}
 
 
-def test_schema_says_what_every_key_means_and_refuses_unknown_ones():
-    for path, schema in leaves(yaml.safe_load(Path(SCHEMA).read_text())):
-        if path and path[-1] != "*":
-            assert schema.get("description"), path
-        if schema.get("type") == "object" and path[-1:] != ("model_kwargs",):
-            assert "additionalProperties" in schema, path
+def test_an_old_key_is_refused_with_its_new_name():
+    old = ("covlasso", "size"), ("models", "mine", "train", "lr"), ("covlasso", "alpha")
+    new = ["covlasso.max_support", "models.mine.train.optimizer.lr", None]
+    assert [find_new_name(path, RENAMED) for path in old] == new
+    with pytest.raises(
+        InputError, match=r"unknown key covlasso\.size; it is now covlasso\.max_support$"
+    ):
+        check_config(changed("covlasso.size", 3), "config.yaml", renamed=RENAMED)
+    with pytest.raises(InputError, match=r"unknown key solver\.size; it is now covlasso\.max_supp"):
+        check_config(changed("solver", {"size": 3}), "config.yaml", renamed=RENAMED)
 
 
-def test_the_readme_has_the_table_of_keys():
-    readme = (ROOT / "README.md").read_text()
-    assert key_table(yaml.safe_load(Path(SCHEMA).read_text())) in readme
+def test_no_key_is_renamed_to_one_that_is_not_there_or_back():
+    known = {dotted(path) for path, _ in leaves(Run)}
+    assert set(RENAMED_KEYS.values()) <= known
+    assert not set(RENAMED_KEYS) & known
+
+
+OTHER_KINDS = [
+    ("images", "dataset.n_ood", 10, r"dataset\.n_ood is for glyphs but dataset\.name is images"),
+    ("glyphs", "dataset.splits.fit.n_views", 2, r"fit\.n_views is for photos but .* is glyphs"),
+    ("glyphs", "models.resnet18.crop_pct", 1.0, r"resnet18\.crop_pct is for photos but .* glyphs"),
+    ("images", "robustness.shape_quantile", 0.5, r"shape_quantile is for glyphs but .* images"),
+    ("logits", "dataset.img_size", 64, r"dataset\.img_size is for glyphs but .* is logits"),
+]
+
+
+@pytest.mark.parametrize(("kind", "path", "value", "message"), OTHER_KINDS)
+def test_keys_of_another_kind_of_data_set_are_refused(kind, path, value, message):
+    config = changed(path, value)
+    config["dataset"]["name"] = kind
+    with pytest.raises(InputError, match=message + r".*; remove it$"):
+        check_config(config, "config.yaml")
+
+
+@pytest.mark.parametrize(("key", "there"), [("n_categories", 1000), ("n_ood", 392)])
+def test_no_more_glyphs_than_there_are(key, there):
+    check_config(changed(f"dataset.{key}", there), "config.yaml")
+    message = rf"dataset\.{key} is {there + 1}; of glyphs there are {there}"
+    with pytest.raises(InputError, match=message):
+        check_config(changed(f"dataset.{key}", there + 1), "config.yaml")
+
+
+IMPORTED = [
+    (
+        "labels",
+        {"fti": "a.npy"},
+        r"models\.f\.labels names 'fti'; it must be one of dataset\.splits",
+    ),
+    ("paths", {"fti": "a.csv"}, r"models\.f\.paths names 'fti'; it must be one of dataset\.splits"),
+    ("logits", {"fit": "a", "test": "b", "odd": "c"}, r"models\.f\.logits names 'odd'; it must be"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "message"), IMPORTED)
+def test_imported_arrays_are_of_splits_that_are_there(key, value, message):
+    config = yaml.safe_load((ROOT / "tests/workflow/planted.yaml").read_text())
+    config["models"]["f"][key] = value
+    with pytest.raises(InputError, match=message):
+        check_config(config, "config.yaml")
+
+
+def test_paths_are_for_imported_logits():
+    message = r"models\.resnet18\.paths is for imported logits but .*\.train is given; remove it"
+    with pytest.raises(InputError, match=message):
+        check_config(changed("models.resnet18.paths", {"fit": "a.csv"}), "config.yaml")
+
+
+def leaves(block, path=()):
+    """Every key but those that hold a block."""
+    for name, field in block.model_fields.items():
+        inner, named = block_in(field)
+        if inner is None or named:
+            yield (*path, name), field
+        if inner:
+            yield from leaves(inner, (*path, name, "<name>") if named else (*path, name))
+
+
+def test_every_key_says_what_it_means():
+    for path, field in leaves(Run):
+        text = field.description
+        assert re.fullmatch(r"[\w.][^\n]+\.", text or ""), path
+        assert not re.match(r"(It|Its|Their|They|Whose)\b", text), path
+
+
+def blocks(block):
+    yield block
+    for field in block.model_fields.values():
+        if inner := block_in(field)[0]:
+            yield from blocks(inner)
+
+
+def test_every_block_says_what_it_is_and_refuses_unknown_keys():
+    for block in blocks(Run):
+        assert block.__doc__ not in (None, Block.__doc__), block
+        assert block.model_config["extra"] == "forbid", block
+
+
+def test_defaults_are_as_good_as_values_that_are_given():
+    filled = check_config(default(), "config.yaml")
+    assert check_config(copy.deepcopy(filled), "config.yaml") == filled
+
+
+def test_what_is_given_is_kept_as_it_was_written():
+    filled = check_config(default(), "config.yaml")
+    new = filled["generalizability"]["new"]
+    assert new == [0.1, 0.05, 1]
+    assert type(new[-1]) is int
+    assert "checkpoint" not in filled["models"]["resnet18"]
+    assert filled["models"]["resnet18"]["train"]["hflip"] == 0.5
+    assert json.loads(json.dumps(filled)) == filled, "plain Python alone"
+
+
+def test_the_schema_and_the_table_of_keys_are_current():
+    page = (ROOT / "docs/configuration.md").read_text()
+    assert page == in_place(page), "run python -m neuraldeps.config"
+    schema = json.loads((ROOT / "schemas/config.schema.json").read_text())
+    assert schema == json_schema(), "run python -m neuraldeps.config"
+    for path, _ in leaves(Run):
+        assert f"| `{dotted(path)}` |" in page, path
+
+
+def test_as_many_glyphs_as_there_are():
+    inside, outside = load_categories(1000)
+    assert (len(inside), len(outside)) == (N_GLYPHS, N_OOD_GLYPHS)

@@ -1,0 +1,180 @@
+"""What the blocks of a configuration are declared with."""
+
+import copy
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    Tag,
+)
+from pydantic.fields import FieldInfo
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
+
+First = TypeVar("First")
+Second = TypeVar("Second")
+Path = tuple[str | int, ...]
+
+
+class Block(BaseModel):
+    """Keys that stand together, each with its type, its default and its meaning.
+
+    Nothing is converted: `12.0` is no integer and `"3"` no number, and what a user wrote goes to
+    the rules as it was written.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class OnlyFor:
+    """Marks a key that has a meaning for one kind of data set alone."""
+
+    kind: str
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Tell it in the schema, too."""
+        return {**handler(core_schema), "x-only-for": self.kind}
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Says what a key may be, where its type does not tell a user."""
+
+    words: str
+
+
+class Unfilled:
+    """Marks a key that stays away where it is not given: it has no default to fill in."""
+
+
+OfGlyphs = Annotated[First, OnlyFor("glyphs")]
+OfPhotos = Annotated[First, OnlyFor("images")]
+Given = Annotated[First | None, Unfilled()]
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.+]+(-[A-Za-z0-9_.+]+)*$")]
+TwoWords = Annotated[list[str], Field(min_length=2, max_length=2)]
+
+
+def _kind(value: Any) -> str:
+    return "<text>" if isinstance(value, str) else "<other>"
+
+
+# text or something else, told apart by what was given, so that an error is about one of them
+Either = Annotated[
+    Annotated[First, Tag("<text>")] | Annotated[Second, Tag("<other>")], Discriminator(_kind)
+]
+
+
+def _check_plain(value: Any) -> Any:
+    """Options of other packages: whatever JSON can say."""
+    for path, leaf in leaves_of(value):
+        if isinstance(leaf, float) and not math.isfinite(leaf):
+            raise PydanticCustomError("finite_number", "", {"within": path, "value": leaf})
+        if not isinstance(leaf, str | int | float | None):
+            raise PydanticCustomError("string_type", "", {"within": path, "value": leaf})
+    return value
+
+
+def leaves_of(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Path and value of everything in nested mappings and lists."""
+    if isinstance(value, Mapping):
+        for key, child in value.items():
+            yield from leaves_of(child, (*path, key))
+    elif isinstance(value, list):
+        for number, child in enumerate(value):
+            yield from leaves_of(child, (*path, number))
+    else:
+        yield path, value
+
+
+Options = Annotated[dict[str, Any], AfterValidator(_check_plain)]
+
+
+def dotted(path: Iterable[str | int]) -> str:
+    """A key as it is written in messages and documents.
+
+    Examples
+    --------
+    >>> dotted(("covlasso", "alpha", 1))
+    'covlasso.alpha[1]'
+    """
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.lstrip(".") or "the configuration"
+
+
+def block_in(field: FieldInfo) -> tuple[type[Block] | None, bool]:
+    """The block that a key holds, if any, and whether it holds one for each of several names."""
+    for kind in (field.annotation, *get_args(field.annotation)):
+        named = get_origin(kind) is dict
+        inner = get_args(kind)[1] if named else kind
+        if isinstance(inner, type) and issubclass(inner, Block):
+            return inner, named
+    return None, False
+
+
+class Place(NamedTuple):
+    """Where a path leads: the innermost block and key, and what it goes on with inside its value."""
+
+    block: type[Block] | None
+    field: FieldInfo | None
+    within: Path
+
+
+def find_place(block: type[Block], path: Path) -> Place:
+    """Follow a path through a block; there is no key where it ends in a block."""
+    inner: type[Block] | None = block
+    field, named = None, False
+    for number, part in enumerate(path):
+        if named:  # a name of the user's
+            named, field = False, None
+        elif inner is not None and part in inner.model_fields:
+            field = inner.model_fields[str(part)]
+            inner, named = block_in(field)
+        else:
+            return Place(inner, field, path[number:])
+    return Place(inner, field, ())
+
+
+def fill(block: type[Block], given: Mapping[str, Any]) -> dict[str, Any]:
+    """What was given, as it was given, with the defaults of what was not."""
+    filled = dict(given)
+    for name, field in block.model_fields.items():
+        inner, named = block_in(field)
+        unfilled = any(isinstance(mark, Unfilled) for mark in field.metadata)
+        if unfilled and filled.get(name) is None:
+            filled.pop(name, None)
+            continue
+        value = filled.get(name, {} if field.default_factory else copy.deepcopy(field.default))
+        if inner and named:
+            value = {key: fill(inner, child) for key, child in value.items()}
+        elif inner:
+            value = fill(inner, value)
+        filled[name] = value
+    return filled
+
+
+def given_keys(block: Block, path: Path = ()) -> Iterator[tuple[Path, FieldInfo, Any]]:
+    """Path, declaration and value of every key that was given."""
+    for name, field in type(block).model_fields.items():
+        if name not in block.model_fields_set:
+            continue
+        value = getattr(block, name)
+        if isinstance(value, Block):
+            yield from given_keys(value, (*path, name))
+        elif block_in(field)[1]:
+            for key, child in value.items():
+                yield from given_keys(child, (*path, name, key))
+        else:
+            yield (*path, name), field, value

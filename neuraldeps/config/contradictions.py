@@ -1,0 +1,263 @@
+"""What no single key can say: keys that disagree with each other, each in one line."""
+
+from collections.abc import Generator, Iterable, Iterator
+from itertools import product
+
+from neuraldeps.config.blocks import OnlyFor, dotted, given_keys
+from neuraldeps.config.dataset import N_GLYPHS, N_OOD_GLYPHS
+from neuraldeps.config.networks import Model, Train
+from neuraldeps.config.run import Run, count_new
+
+SOURCES = ("train", "pretrained", "checkpoint", "logits")
+STREAMS = ("wds/", "tfds/", "hfids/")
+KINDS = {"images": "photos", "glyphs": "glyphs"}
+
+
+def contradictions(run: Run) -> Iterator[str]:
+    """Every contradiction between keys, in the order in which they are best corrected.
+
+    Yields
+    ------
+    str
+        The key, its value, and the fix.
+    """
+    yield from _other_kinds(run)
+    yield from _models(run)
+    yield from _splits(run)
+    yield from _pairs(run)
+    yield from _covlasso(run)
+    yield from _robustness(run)
+    yield from _generalizability(run)
+    yield from _figures(run)
+
+
+def _one_of(names: Iterable[str], what: str) -> str:
+    return f"one of {what}: {', '.join(names)}"
+
+
+def _other_kinds(run: Run) -> Iterator[str]:
+    """Keys that have a meaning for another kind of data set alone."""
+    name = run.dataset.name
+    for path, field, value in given_keys(run):
+        for mark in field.metadata:
+            if isinstance(mark, OnlyFor) and mark.kind != name and value != field.default:
+                yield f"{dotted(path)} is for {KINDS[mark.kind]} but dataset.name is {name}; remove it"
+
+
+def _models(run: Run) -> Iterator[str]:
+    """Where the weights or logits of a network come from: said once."""
+    for name, model in run.models.items():
+        key = f"models.{name}"
+        for block in "train", "logits", "labels", "paths":
+            if block in model.model_fields_set and getattr(model, block) is None:
+                yield f"{key}.{block} is empty; indent its keys below it, or remove it"
+        given = [source for source in SOURCES if getattr(model, source)]
+        if len(given) != 1:
+            what = " and ".join(given) or "none"
+            yield f"{key} has {what} of {', '.join(SOURCES)}; give exactly one"
+        elif model.logits:
+            yield from _imported(run, key, model, model.logits)
+        elif model.architecture is None:
+            yield f"missing key {key}.architecture; add the name of a timm model"
+        elif run.dataset.name == "logits":
+            yield f"{key} is a network but dataset.name is logits; give {key}.logits"
+        elif model.labels or model.paths:
+            extra = "labels" if model.labels else "paths"
+            yield f"{key}.{extra} is for imported logits but {key}.{given[0]} is given; remove it"
+        elif model.train and run.dataset.name == "images":
+            yield from _training(run, f"{key}.train", model.train)
+
+
+def _imported(run: Run, key: str, model: Model, logits: dict[str, str]) -> Iterator[str]:
+    """Imported logits have a file for every split that is used."""
+    for block in "logits", "labels", "paths":
+        for split in getattr(model, block) or ():
+            if split not in run.dataset.splits:
+                known = _one_of(run.dataset.splits, "dataset.splits")
+                yield f"{key}.{block} names {split!r}; it must be {known}"
+    for split in (run.splits.fit, run.splits.test):
+        if split not in logits:
+            yield f"missing key {key}.logits.{split}; add the path of its logits"
+        elif logits[split].endswith(".npy") and split not in (model.labels or {}):
+            labelled = [name for name in run.models if split in (run.models[name].labels or {})]
+            if labelled:
+                yield (
+                    f"missing key {key}.labels.{split}, which models.{labelled[0]} has; labels "
+                    "are of the images: give the same to every model"
+                )
+
+
+def _training(run: Run, key: str, train: Train) -> Iterator[str]:
+    """Where photos to train on come from, and how they are mixed."""
+    splits, split = run.dataset.splits, train.split
+    if split not in splits:
+        yield f"{key}.split is {split!r}; it must be {_one_of(splits, 'dataset.splits')}"
+    elif split == run.splits.test:
+        yield f"{key}.split is {split!r}, which judges; take another of dataset.splits"
+    elif not splits[split].labels:
+        yield f"{key}.split is {split!r}, whose images have no labels; take another of dataset.splits"
+    elif (splits[split].dataset or "").startswith(STREAMS):
+        yield (
+            f"{key}.split is {split!r}, which can only be read through; take another of dataset.splits, "
+            "or unpack it into folders"
+        )
+    if (train.mixup or train.cutmix or train.cutmix_minmax) and train.batch_size % 2:
+        yield f"{key}.batch_size is {train.batch_size}; mixup and cutmix want it even"
+
+
+def _splits(run: Run) -> Iterator[str]:
+    """Where the images of a split come from: said once."""
+    for split, spec in run.dataset.splits.items() if run.dataset.name == "images" else ():
+        key = f"dataset.splits.{split}"
+        if not (spec.csv or spec.data_dir or spec.dataset):
+            yield f"{key} has no images; add data_dir (a folder or tar), dataset (timm's name) or csv"
+        elif spec.csv and (spec.dataset or spec.split or spec.class_map):
+            yield f"{key} has csv and one of dataset, split, class_map; give one source"
+        elif spec.samples and spec.samples_per_category:
+            yield f"{key} has samples and samples_per_category; give one"
+    if run.dataset.name == "glyphs":
+        counts = ("n_categories", N_GLYPHS), ("n_ood", N_OOD_GLYPHS)
+        for key, there in counts:
+            if getattr(run.dataset, key) > there:
+                yield f"dataset.{key} is {getattr(run.dataset, key)}; of glyphs there are {there}"
+
+
+def _pairs(run: Run) -> Iterator[str]:
+    """Pairs of networks, and the cases that are named by them."""
+    for role in "fit", "test":
+        if (split := getattr(run.splits, role)) not in run.dataset.splits:
+            allowed = _one_of(run.dataset.splits, "dataset.splits")
+            yield f"splits.{role} is {split!r}; it must be {allowed}"
+    pairs = run.pairs if isinstance(run.pairs, list) else product(run.models, run.models)
+    known = ["--".join(pair) for pair in pairs]
+    cases = run.tables.table1.cases
+    for case in cases if isinstance(cases, dict) else ():
+        if case not in known:
+            yield f"tables.table1.cases names {case!r}; it must be {_one_of(known, 'pairs')}"
+    for number, pair in enumerate(run.pairs if isinstance(run.pairs, list) else ()):
+        for model in pair:
+            if model not in run.models:
+                yield f"pairs[{number}] names {model!r}; it must be {_one_of(run.models, 'models')}"
+
+
+def _covlasso(run: Run) -> Iterator[str]:
+    """How large supports can be, and which of them Table 1 shows."""
+    n_categories, sizes = run.dataset.n_categories, run.tables.table1.support_size
+    if run.max_support >= n_categories:
+        yield (
+            f"covlasso.max_support is {run.max_support}; it must be less than "
+            f"dataset.n_categories, {n_categories}"
+        )
+    if sizes[0] > sizes[1] or sizes[1] > run.max_support:
+        yield (
+            f"tables.table1.support_size is {sizes}; it must rise and end at most at "
+            f"covlasso.max_support, {run.max_support}"
+        )
+
+
+def _robustness(run: Run) -> Iterator[str]:
+    """What Table 3 is made of."""
+    given, splits, name = run.robustness, run.dataset.splits, run.dataset.name
+    models = yield from _trained_here(run, "robustness", given.models)
+    if models and given.ood_split not in splits:
+        known = _one_of(splits, "dataset.splits")
+        yield f"robustness.ood_split is {given.ood_split!r}; it must be {known}"
+    for model in given.pair if isinstance(given.pair, dict) else ():
+        if model not in models:
+            yield f"robustness.pair names {model!r}; it must be {_one_of(models, 'robustness.models')}"
+    if given.ood_categories == "folders" and name != "images":
+        yield f"robustness.ood_categories is 'folders', for photos, but dataset.name is {name}; take all"
+    if models and name == "glyphs" and given.ood_split != "ood":
+        yield f"robustness.ood_split is {given.ood_split!r}; of the glyphs it must be ood"
+    if models and given.support_size > run.max_support:
+        yield (
+            f"robustness.support_size is {given.support_size}; it must be at most "
+            f"covlasso.max_support, {run.max_support}"
+        )
+    for model in models:
+        train = run.models[model].train
+        if train and (given.start_epochs or 0) > train.epochs:
+            yield (
+                f"robustness.start_epochs is {given.start_epochs}; it must be at most "
+                f"models.{model}.train.epochs, {train.epochs}"
+            )
+
+
+def _generalizability(run: Run) -> Iterator[str]:
+    """What Tables 2 and 4 are made of."""
+    given, splits = run.generalizability, run.dataset.splits
+    split = given.split or run.splits.fit
+    models = yield from _trained_here(run, "generalizability", given.models)
+    if models and split not in splits:
+        known = _one_of(splits, "dataset.splits")
+        yield f"generalizability.split is {split!r}; it must be {known}"
+    elif models and split == run.splits.test:
+        yield f"generalizability.split is {split!r}, which judges; take another of dataset.splits"
+    elif models and not splits[split].labels:
+        yield (
+            f"generalizability.split is {split!r}, whose images have no labels; take another of "
+            "dataset.splits"
+        )
+    elif models:
+        yield from _learned(run, split, models)
+    n_categories = run.dataset.n_categories
+    for number, new in enumerate(given.new):
+        if count_new(new, n_categories) >= n_categories - 1:
+            yield (
+                f"generalizability.new[{number}] is {new:g}; it must leave two of "
+                f"dataset.n_categories, {n_categories}"
+            )
+    if given.default_variant not in given.variants:
+        known = _one_of(given.variants, "generalizability.variants")
+        yield f"generalizability.default_variant is {given.default_variant!r}; it must be {known}"
+
+
+def _learned(run: Run, split: str, models: list[str]) -> Iterator[str]:
+    """How many images of each category W is learned on."""
+    given, drawn = run.generalizability, run.drawn_per_category(split)
+    if given.balanced and run.dataset.name == "images":
+        if drawn is None or drawn < given.balanced:
+            yield (
+                f"generalizability.balanced is {given.balanced}; dataset.splits.{split}."
+                "samples_per_category must be at least as much, and leave images to judge on"
+            )
+        for model in models:
+            train = run.models[model].train
+            if train and train.split != split:
+                yield (
+                    f"generalizability.split is {split!r} and models.{model}.train.split "
+                    f"{train.split!r}; make them the same: what lies outside judges the balanced setting"
+                )
+    counts = {
+        "generalizability.balanced": given.balanced,
+        "generalizability.samples_per_category": given.samples_per_category,
+        f"dataset.splits.{split}.samples_per_category": drawn,
+    }
+    for key, count in counts.items():
+        if count and count < given.held_out:
+            yield f"generalizability.held_out is {given.held_out}; it must be at most {key}, {count}"
+
+
+def _trained_here(run: Run, block: str, models: str | list[str]) -> Generator[str, None, list[str]]:
+    """Give a block's networks back; they must be trained here."""
+    trained = [name for name, model in run.models.items() if model.train]
+    if isinstance(models, str):
+        return trained
+    for model in models:
+        if model not in trained:
+            known = _one_of(trained, "the trained models")
+            yield f"{block}.models names {model!r}; it must be {known}"
+    return models
+
+
+def _figures(run: Run) -> Iterator[str]:
+    """What fits into Figure 4."""
+    model, n_categories = run.figures.chord.model, run.dataset.n_categories
+    if model is not None and model not in run.models:
+        yield f"figures.chord.model is {model!r}; it must be {_one_of(run.models, 'models')}"
+    shown = run.chord_base + run.chord_targets
+    if shown > n_categories:
+        yield (
+            f"figures.chord.n_base + n_targets is {shown}; it must be at most "
+            f"dataset.n_categories, {n_categories}"
+        )

@@ -1,0 +1,99 @@
+"""The images, and the roles that their splits play."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from neuraldeps.config.blocks import Block, Name, OfGlyphs, OfPhotos
+
+GLYPHS_PER_CATEGORY = 40
+# what is there to draw; a test holds it against the list of characters
+N_GLYPHS, N_OOD_GLYPHS = 1000, 392
+
+
+class ImageSplit(Block):
+    """A named set of images."""
+
+    samples_per_category: int | None = Field(
+        None,
+        ge=1,
+        description=f"Images drawn of every category; null is {GLYPHS_PER_CATEGORY} of the glyphs, and all photos.",
+    )
+    samples: OfPhotos[int | None] = Field(
+        None, ge=1, description="Images drawn in total; null takes all of them."
+    )
+    data_dir: OfPhotos[str | None] = Field(
+        None,
+        description="Folder or tar file of the images; with csv, the folder that its paths are relative to.",
+    )
+    dataset: OfPhotos[str | None] = Field(
+        None,
+        description="Name of a data set for timm's create_dataset, as hfds/NAME, torch/NAME or wds/NAME; null reads folders or a tar file.",
+    )
+    split: OfPhotos[str | None] = Field(
+        None, description="timm's name of the split within the data set or below data_dir."
+    )
+    class_map: OfPhotos[str | None] = Field(
+        None,
+        description="timm's class map: a .txt of folder names in the order of the categories, or a file with a mapping.",
+    )
+    input_key: OfPhotos[str | None] = Field(
+        None, description="Name of the field that holds the image, in a data set that timm reads."
+    )
+    target_key: OfPhotos[str | None] = Field(
+        None, description="Name of the field that holds the label, in a data set that timm reads."
+    )
+    num_samples: OfPhotos[int | None] = Field(
+        None,
+        ge=1,
+        description="Number of images in a webdataset that does not state it.",
+    )
+    dataset_download: OfPhotos[bool] = Field(
+        False, description="Whether timm may download the data set."
+    )
+    csv: OfPhotos[str | None] = Field(
+        None,
+        description="Table of images with the columns path and label (a number, code or name, or empty), in place of a folder or data set.",
+    )
+    labels: OfPhotos[bool] = Field(
+        True,
+        description="Whether folders or targets are the images' labels; false has the images without labels, as ImageNet-O's.",
+    )
+    n_views: OfPhotos[int] = Field(
+        1,
+        ge=1,
+        description="How many times each image is included; every view but the first is augmented by timm.",
+    )
+
+
+class Dataset(Block):
+    """The images, or the categories of imported logits."""
+
+    name: Literal["glyphs", "images", "logits"] = Field(
+        description="glyphs (embedded, no download), images (photos of your own or ImageNet's) or logits (all models import their logits)."
+    )
+    n_categories: int = Field(
+        ge=2, description=f"Number of categories; of glyphs there are {N_GLYPHS}."
+    )
+    categories: OfPhotos[str | None] = Field(
+        None,
+        description="Codes and names of the categories, in the order of the networks' outputs: a subset of timm's ImageNetInfo, as imagenet-1k, or a .csv with the columns code and name; null takes the names of the images' folders.",
+    )
+    n_ood: OfGlyphs[int] = Field(
+        300,
+        ge=1,
+        description=f"Number of further categories that are kept out of distribution; of glyphs there are {N_OOD_GLYPHS}.",
+    )
+    img_size: OfGlyphs[int] = Field(32, ge=16, description="Side of the square images, in pixels.")
+    splits: dict[Name, ImageSplit] = Field(
+        min_length=1, description="Named sets of images that logits are extracted for."
+    )
+
+
+class Roles(Block):
+    """Which split dependencies are fitted on, and which split judges them."""
+
+    fit: str = Field("fit", description="The split whose second moment CovLasso is solved on.")
+    test: str = Field(
+        "test", description="The split that judges; the paper takes the same split for both."
+    )

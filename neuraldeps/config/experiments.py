@@ -1,0 +1,147 @@
+"""The paper's experiments: a dependency cut off, and new categories from base categories' logits."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from neuraldeps.config.blocks import Block, Choices, Either, Name, OfGlyphs, TwoWords
+
+TrainedModels = Annotated[Either[Literal["all"], list[str]], Choices("all, or a list")]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Finetune(Block):
+    """How all arms of Table 3 are fine-tuned. Option names are those of timm's training script."""
+
+    epochs: int = Field(1, ge=1, description="Passes over the training set.")
+    samples_per_category: OfGlyphs[int] = Field(
+        64, ge=1, description="Fresh images of every category per epoch."
+    )
+    valid_samples_per_category: int = Field(
+        4,
+        ge=1,
+        description="Images of every category that the validation curve is computed on; of photos, the first ones of splits.test.",
+    )
+    batch_size: int = Field(256, ge=1, description="Images per update on each device.")
+    opt: str = Field("sgd", description="Name of timm's optimiser.")
+    lr: float = Field(0.01, gt=0, description="Peak learning rate.")
+    weight_decay: float = Field(5.0e-4, ge=0, description="Weight decay.")
+    momentum: float = Field(0.9, ge=0, le=1, description="Momentum of the optimiser.")
+    sched: str = Field("cosine", description="Name of timm's learning rate schedule.")
+
+
+class Robustness(Block):
+    """Table 3: one dependency cut off by fine-tuning."""
+
+    models: TrainedModels = Field(
+        [],
+        description="The networks that Table 3 is made of: all that are trained here, or a list of them; an empty list leaves the table out.",
+    )
+    seeds: int = Field(
+        1,
+        ge=1,
+        description="How many times every network is trained and fine-tuned, each time with the next seed; the first is the seed of the run.",
+    )
+    pair: Annotated[
+        Either[Literal["auto"], dict[str, TwoWords]], Choices("auto, or map models to pairs")
+    ] = Field(
+        "auto",
+        description="The dependency that is cut off: auto chooses one, or a mapping from a network to [target, source], names or codes of two categories.",
+    )
+    support_size: int = Field(
+        4,
+        ge=1,
+        description="Largest number of source categories in the dependencies that auto chooses a pair among.",
+    )
+    shape_quantile: OfGlyphs[float] = Field(
+        0.75,
+        ge=0,
+        le=1,
+        description="Share of all pairs of categories that must be more alike in shape than the pair that auto chooses.",
+    )
+    weight: float = Field(0.2, gt=0, description="Weight of the penalty in the loss.")
+    start_epochs: int | None = Field(
+        None,
+        ge=1,
+        description="Epochs of the baseline's schedule after which fine-tuning starts (in the paper 60 of 90); null fine-tunes the finished baseline.",
+    )
+    finetune: Finetune = Field(default_factory=Finetune)
+    ood_split: str = Field(
+        "ood", description="The split of dataset.splits with out-of-distribution images."
+    )
+    ood_categories: Annotated[
+        Either[Literal["all", "folders"], list[str]], Choices("all, folders or a list")
+    ] = Field(
+        "all",
+        description="Categories that the anomaly score's softmax runs over and whose images count as in-distribution: all, folders (those that the folders of the out-of-distribution images are named after, as in ImageNet-O), or a list.",
+    )
+    n_bootstrap: int = Field(
+        1000, ge=1, description="Number of paired bootstrap resamples of the images."
+    )
+
+
+class Variant(Block):
+    """What W minimises: cross-entropy with the softmax over all categories, plus a penalty."""
+
+    images: Literal["new", "all"] = Field(
+        description="Images that the cross-entropy is summed over: those of the new categories alone (the paper read literally), or all."
+    )
+    penalty: Literal["l1", "l2"] = Field(
+        description="The penalty: l1 is strength * sum |W|, l2 is strength / 2 * sum W^2."
+    )
+    strengths: Annotated[list[Positive], Field(min_length=1)] = Field(
+        description="Strengths of the penalty, in nats per image; of several, the one that is best on held-out training images is taken."
+    )
+
+
+class Generalizability(Block):
+    """Tables 2 and 4: new categories learned from the logits of a network that never saw them."""
+
+    models: TrainedModels = Field(
+        [],
+        description="The networks that Tables 2 and 4 are made of: all that are trained here, or a list of them; an empty list leaves the tables out.",
+    )
+    seeds: int = Field(
+        1,
+        ge=1,
+        description="How many times every setting is run, each time with the next seed; the first is the seed of the run.",
+    )
+    new: Annotated[list[Positive], Field(min_length=1)] = Field(
+        [0.1, 0.05, 1],
+        description="Number of new categories in each setting; below 1, a share of all categories.",
+    )
+    balanced: int | None = Field(
+        None,
+        ge=4,
+        description="Number of images of the one new category that the balanced setting is learned on, as many of all other categories together, and as many again to judge on; null leaves this setting out.",
+    )
+    split: str | None = Field(
+        None,
+        description="The split of dataset.splits whose images W is learned on; null takes splits.fit.",
+    )
+    samples_per_category: int | None = Field(
+        None, ge=2, description="Images of every category that W is learned on; null takes all."
+    )
+    held_out: int = Field(
+        4,
+        ge=2,
+        description="One in this many training images is held out to choose the strength of the penalty on.",
+    )
+    variants: dict[Name, Variant] = Field(
+        {
+            "literal": {"images": "new", "penalty": "l2", "strengths": [5.0e-4]},
+            "new-l2": {"images": "new", "penalty": "l2", "strengths": [100, 30, 10, 3, 1, 0.3]},
+            "new-l1": {
+                "images": "new",
+                "penalty": "l1",
+                "strengths": [10, 3, 1, 0.3, 0.15, 0.1, 0.05],
+            },
+            "all-l2": {"images": "all", "penalty": "l2", "strengths": [0.1, 0.01, 0.001]},
+        },
+        min_length=1,
+        validate_default=True,
+        description="Objectives that W is learned by, under the names that the tables show.",
+    )
+    default_variant: str = Field(
+        "all-l2", description="The variant that the tables call the default."
+    )

@@ -1,0 +1,81 @@
+"""What the tables and figures show."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from neuraldeps.config.blocks import Block, Choices, Either
+
+Estimator = Literal["lasso", "refit"]
+
+
+class Table1(Block):
+    """Table 1."""
+
+    cases: Annotated[
+        Either[Literal["auto"], dict[str, str]], Choices("auto, or map pairs to categories")
+    ] = Field(
+        "auto",
+        description="The category that is shown of each pair of networks: auto chooses the one with the smallest error, or a mapping from source--target to a category's name or code; a pair that is not named is chosen automatically.",
+    )
+    support_size: Annotated[
+        list[Annotated[int, Field(ge=1)]], Field(min_length=2, max_length=2)
+    ] = Field(
+        [3, 4],
+        description="Smallest and largest number of source categories in a case that is chosen automatically.",
+    )
+    choose_by: Estimator = Field(
+        "lasso", description="The estimator whose error an automatic case is chosen by."
+    )
+
+
+class Tables(Block):
+    """What the tables show."""
+
+    table1: Table1 = Field(default_factory=Table1)
+
+
+class Star(Block):
+    """Figures 1 and 2."""
+
+    estimator: Estimator = Field(
+        "lasso", description="The estimator whose coefficients the star graphs show."
+    )
+
+
+class Correlation(Block):
+    """Figure 3."""
+
+    n_targets: int = Field(4, ge=1, description="Number of target categories in Figure 3.")
+    relative_alpha: float = Field(
+        0.1, gt=0, lt=1, description="Penalty in Figure 3, as a share of each target's alpha_max."
+    )
+
+
+class Chord(Block):
+    """Figure 4."""
+
+    model: str | None = Field(
+        None, description="The network that the chord graph shows; null takes the first model."
+    )
+    n_base: int | None = Field(
+        None,
+        ge=2,
+        description="Number of base categories on the chord graph's ring; null is 88, or all that are no targets if they are fewer.",
+    )
+    n_targets: int | None = Field(
+        None,
+        ge=1,
+        description="Number of target categories inside the chord graph; null is 10, or a fifth of all categories if that is less.",
+    )
+    support_size: int = Field(
+        4, ge=1, description="Number of source categories of each target in the chord graph."
+    )
+
+
+class Figures(Block):
+    """What the figures show."""
+
+    star: Star = Field(default_factory=Star)
+    correlation: Correlation = Field(default_factory=Correlation)
+    chord: Chord = Field(default_factory=Chord)
