@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from neuraldeps.config.command_line import read_command_line
 from neuraldeps.config.contradictions import contradictions
 from neuraldeps.config.messages import errors_in, one_line
 from neuraldeps.config.renamed import RENAMED
 from neuraldeps.config.run import Run
+from neuraldeps.config.spelling import misread
 from neuraldeps.errors import InputError
 
 
@@ -30,7 +32,11 @@ def complete_config(
     InputError
         At the first thing that is wrong.
     """
+    for file in files:
+        for problem in misread(Path(file).read_text(encoding="utf-8")):
+            raise InputError(f"{file}: {problem}")
     name = ", ".join([*map(str, files), *(["--config"] if overrides else [])])
+    read_command_line(config, overrides)
     filled = check_config(config, name)
     config.clear()
     config.update(filled)

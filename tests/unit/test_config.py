@@ -15,6 +15,7 @@ from neuraldeps.config.dataset import N_GLYPHS, N_OOD_GLYPHS
 from neuraldeps.config.documents import in_place, json_schema
 from neuraldeps.config.renamed import RENAMED as RENAMED_KEYS
 from neuraldeps.config.renamed import find_new_name
+from neuraldeps.config.spelling import misread
 from neuraldeps.errors import InputError
 from neuraldeps.glyphs import load_categories
 
@@ -216,6 +217,7 @@ def test_every_configuration_here_is_right(path):
     config = yaml.safe_load(path.read_text())
     check_config(config, path.name)
     Draft202012Validator(json_schema()).validate(config)
+    assert not list(misread(path.read_text()))
 
 
 RENAMED = {
