@@ -12,6 +12,8 @@ import yaml
 from neuraldeps.config import check_config, complete_config
 from neuraldeps.errors import InputError
 from tests.cases.running import refused, run
+from tests.workflow.conftest import ROOT
+from tests.workflow.test_tiny import planned
 
 N = 12
 
@@ -65,6 +67,17 @@ def test_values_of_the_command_line(tmp_path):
         r"c\.yaml, --config: covlasso\.max_support is 'many', of type str; it must be an integer"
     )
     refused(tmp_path, message, "", "c.yaml", "-n", "--config", "covlasso={max_support: many}")
+
+
+def test_an_overlay_plans_what_a_full_copy_plans(tmp_path):
+    default, overlay = ROOT / "config.yaml", ROOT / "config/seeds.yaml"
+    full = yaml.safe_load(default.read_text())
+    for block in "robustness", "generalizability":
+        full[block]["seeds"] = 5
+    (tmp_path / "full.yaml").write_text(yaml.safe_dump(full, sort_keys=False))
+    jobs = planned(tmp_path, default, "--configfile", default, overlay)
+    assert jobs == planned(tmp_path, tmp_path / "full.yaml")
+    assert (jobs["train_baseline"], jobs["finetune_arm"]) == (8, 30)
 
 
 def problem(folder, text):

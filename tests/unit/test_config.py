@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
+from snakemake.utils import update_config
 
 from neuraldeps.config import Run, check_config
 from neuraldeps.config.blocks import Block, block_in, dotted
@@ -212,9 +213,18 @@ def test_refuses_names_that_cannot_stand_in_a_file_name(name):
 CONFIGURATIONS = [ROOT / "config.yaml", *sorted((ROOT / "config").glob("*.yaml"))]
 
 
+def read(path):
+    """A configuration; of an overlay what it makes of the default."""
+    config = yaml.safe_load(path.read_text())
+    if "dataset" not in config:
+        overlay, config = config, default()
+        update_config(config, overlay)
+    return config
+
+
 @pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: path.name)
 def test_every_configuration_here_is_right(path):
-    config = yaml.safe_load(path.read_text())
+    config = read(path)
     check_config(config, path.name)
     Draft202012Validator(json_schema()).validate(config)
     assert not list(misread(path.read_text()))
@@ -243,6 +253,14 @@ def test_no_key_is_renamed_to_one_that_is_not_there_or_back():
     known = {dotted(path) for path, _ in leaves(Run)}
     assert set(RENAMED_KEYS.values()) <= known
     assert not set(RENAMED_KEYS) & known
+
+
+def test_the_overlay_of_seeds_changes_nothing_else():
+    base = check_config(default(), "config.yaml")
+    seeds = check_config(read(ROOT / "config/seeds.yaml"), "seeds.yaml")
+    for block in "robustness", "generalizability":
+        assert (base[block].pop("seeds"), seeds[block].pop("seeds")) == (1, 5)
+    assert base == seeds
 
 
 OTHER_KINDS = [
