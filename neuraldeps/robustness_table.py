@@ -170,7 +170,7 @@ def bootstrap_differences(
 def mcnemar(is_right: np.ndarray, control: np.ndarray) -> float:
     """Exact McNemar test of two networks on the same images: the binomial test of who alone is right.
 
-    It takes the images for independent, whatever category they are of.
+    It treats the images as independent, whatever their category.
 
     Parameters
     ----------

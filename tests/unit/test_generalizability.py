@@ -22,7 +22,7 @@ from neuraldeps.generalizability import (
     read_split,
     split_categories,
 )
-from neuraldeps.generalizability_table import table2, table4
+from neuraldeps.generalizability_table import table2, table2_notes, table4
 from neuraldeps.glyphs import data_config
 from neuraldeps.labels import position_among, rank_within_label
 from neuraldeps.stores import open_store, provenance, strings, write_store
@@ -718,9 +718,20 @@ def test_tables_are_written_in_all_forms_twice_the_same(tmp_path):
     assert written[0] == written[1]
     text = (tmp_path / "one/table2.md").read_text()
     assert "2 seeds: mean and sample standard deviation" in text
+    assert "is hindsight" in text
+    assert "has seen the images of base categories" not in text  # poses of their own
     assert "The softmax always runs over all categories" in text
     assert "hides collapse" in (tmp_path / "one/table4.md").read_text()
     assert "_text" not in (tmp_path / "one/table4.csv").read_text()
+
+
+def test_of_photos_the_notes_say_what_the_base_network_has_seen():
+    frame = table2([evaluation_of(accuracies(0))])
+    notes = table2_notes(frame, "all-l2", "train_500", "test", of_photos=True)
+    assert any(
+        "trained on the split train_500 has seen the images of base" in note for note in notes
+    )
+    assert any("for l1 by a duality gap, for l2 by strong convexity" in note for note in notes)
 
 
 def test_times_are_those_of_the_log_files_that_stand(tmp_path, monkeypatch):
