@@ -47,7 +47,7 @@ def solve_dataset(
     relative_alpha: Sequence[float],
     n_threads: int = 1,
 ) -> xr.Dataset:
-    """Solve CovLasso (PAPER, Eq. 4) for target categories `batch::batches` of a pair of networks.
+    """Solve CovLasso (the paper's Eq. 2) for target categories `batch::batches` of a pair of networks.
 
     Parameters
     ----------

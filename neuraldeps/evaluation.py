@@ -315,7 +315,7 @@ def evaluate(
 
     References
     ----------
-    "Neural Dependencies Emerging from Learning Massive Categories", CVPR 2023, Sec. 3.1, Table 1.
+    "Neural Dependencies Emerging from Learning Massive Categories", CVPR 2023, Sec. 2.1, Table 1.
     """
     sums = Sums.zeros(len(candidates.targets), candidates.n_solutions)
     pseudo_positives = bool((label < 0).all())

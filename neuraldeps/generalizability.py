@@ -63,7 +63,8 @@ class Solution(NamedTuple):
     ----------
     weights : ndarray of float64, shape (n_new, n_base)
     gap : float
-        Certified bound on (loss - least loss) / loss.
+        Certified bound on (loss - least loss) / loss: for l1 a duality gap, for l2 what strong
+        convexity leaves, ``|gradient|^2 / (2 strength)``.
     passes : int
         Evaluations of the loss, each a pass over the stored logits.
     """
@@ -85,7 +86,8 @@ class Learned(NamedTuple):
     held_out_accuracy : ndarray of float64, shape (strength,)
         On held-out training images; NaN where nothing had to be chosen.
     seconds : float
-        CPU time; for log files only.
+        Wall-clock time of all fits, the choice's and the last one, and of judging the held-out
+        images; not of reading the logits. For log files only.
     """
 
     solution: Solution
@@ -126,7 +128,8 @@ class TrainingLogits:
 
     Attributes
     ----------
-    features : ndarray of float32 or float64, shape (image, rank)
+    features : ndarray of float32 or float64, shape (stored image, rank)
+        The only large array, held once: `take` shares it.
     basis : ndarray of float64, shape (rank, n_base), or None
         Orthonormal rows: ``logits = features @ basis``. None is the identity.
     offset : ndarray of float64, shape (image,)
@@ -137,6 +140,8 @@ class TrainingLogits:
         The highest base logit.
     is_right : ndarray of bool, shape (image,)
         Whether an image is classified rightly if no new category wins.
+    taken : ndarray of int64, shape (image,), or None
+        Rows of `features` that are these images. None is all of them.
     """
 
     features: np.ndarray
@@ -145,23 +150,53 @@ class TrainingLogits:
     label: np.ndarray
     highest: np.ndarray
     is_right: np.ndarray
+    taken: np.ndarray | None = None
 
     @classmethod
     def from_logits(
-        cls, logits: np.ndarray, label: np.ndarray, split: Split, *, binary: bool = False
+        cls,
+        logits: Any,
+        label: np.ndarray,
+        split: Split,
+        *,
+        images: np.ndarray | None = None,
+        binary: bool = False,
     ) -> "TrainingLogits":
-        """Compress logits (image, n_base) float32 of images with labels among all categories.
+        """Compress logits of images with labels among all categories.
 
-        If `binary`, images of base categories are right as soon as no new category wins.
+        The logits are read twice, `ROWS` images at a time. What is held of them are the features of
+        `images`: float32 as they are, or float64 of a rank of at most 0.8 `n_base`.
+
+        Parameters
+        ----------
+        logits : array of float32, shape (sample, n_base)
+            In memory or in a store: anything that takes rows, such as ``store["logits"]``.
+        label : ndarray of int64, shape (sample,)
+            -1 where there is none.
+        split : Split
+        images : ndarray of int64, optional
+            Samples to learn from, all with a label; by default every sample that has one. No other
+            is read.
+        binary : bool
+            Whether images of base categories are right as soon as no new category wins.
         """
+        images = np.flatnonzero(label >= 0) if images is None else images
+        label = label[images]
         of_base, of_new = position_among(split.base, label), position_among(split.new, label)
-        is_right = of_base >= 0 if binary else logits.argmax(axis=1) == of_base
-        offset = np.concatenate([logsumexp(block, axis=1) for block in _blocks(logits)])
-        highest = logits.max(axis=1).astype(np.float64)
-        basis = _spanned(logits)
-        features = logits
-        if basis is not None:
-            features = np.concatenate([block @ basis.T for block in _blocks(logits)])
+        is_right, (offset, highest) = of_base >= 0, np.empty((2, len(images)))
+        moment = np.zeros((logits.shape[1],) * 2)
+        for rows, block in _blocks(logits, images):
+            offset[rows], highest[rows] = logsumexp(block, axis=1), block.max(axis=1)
+            moment += block.T @ block
+            if not binary:
+                is_right[rows] = block.argmax(axis=1) == of_base[rows]
+        basis = _spanned(moment)
+        if basis is None:
+            features = np.empty((len(images), logits.shape[1]), logits.dtype)
+        else:
+            features = np.empty((len(images), len(basis)))
+        for rows, block in _blocks(logits, images):
+            features[rows] = block if basis is None else block @ basis.T
         return cls(features, basis, offset, of_new, highest, is_right)
 
     @property
@@ -170,10 +205,11 @@ class TrainingLogits:
         return (self.features if self.basis is None else self.basis).shape[1]
 
     def take(self, images: np.ndarray) -> "TrainingLogits":
-        """Some of the images, by index or by mask."""
+        """Some of the images, by index or by mask; their features stay where they are."""
+        taken = np.arange(len(self.label)) if self.taken is None else self.taken
         return replace(
             self,
-            features=self.features[images],
+            taken=taken[images],
             offset=self.offset[images],
             label=self.label[images],
             highest=self.highest[images],
@@ -216,7 +252,7 @@ class TrainingLogits:
             images, own = self._of_new(rows)
             new[images, own] -= 1
             total += loss
-            gradient += self.features[rows].astype(np.float64, copy=False).T @ new
+            gradient += self._block(rows).T @ new
         return total / len(self.label), gradient / len(self.label)
 
     def dual(self, coefficients: np.ndarray, scale: float) -> float:
@@ -241,7 +277,7 @@ class TrainingLogits:
         """Share of images that ``[f; W f]`` classifies rightly; a base category wins a tie."""
         coefficients, right = self.lower(weights), 0
         for rows in self._rows():
-            new = self.features[rows].astype(np.float64, copy=False) @ coefficients
+            new = self._block(rows) @ coefficients
             new_wins = new.max(axis=1) > self.highest[rows]
             right_new = new.argmax(axis=1) == self.label[rows]
             right += int(np.where(new_wins, right_new, self.is_right[rows]).sum())
@@ -249,6 +285,11 @@ class TrainingLogits:
 
     def _rows(self) -> Iterator[slice]:
         return (slice(first, first + ROWS) for first in range(0, len(self.label), ROWS))
+
+    def _block(self, rows: slice) -> np.ndarray:
+        """Features of some of the images, float64."""
+        at = rows if self.taken is None else self.taken[rows]
+        return self.features[at].astype(np.float64, copy=False)
 
     def _of_new(self, rows: slice) -> tuple[np.ndarray, np.ndarray]:
         """Images of new categories among some rows, and which category each shows."""
@@ -259,7 +300,7 @@ class TrainingLogits:
         self, rows: slice, coefficients: np.ndarray
     ) -> tuple[float, np.ndarray, np.ndarray]:
         """Summed loss, probabilities (image, n_new) and that of all base categories together."""
-        logits = self.features[rows].astype(np.float64, copy=False) @ coefficients
+        logits = self._block(rows) @ coefficients
         logits -= self.offset[rows, None]
         images, own = self._of_new(rows)
         loss = -float(logits[images, own].sum())
@@ -281,7 +322,7 @@ def learn(
     start: np.ndarray | None = None,
     tolerance: float = FINAL_TOLERANCE,
 ) -> Solution:
-    """Find the `W` that minimises cross-entropy plus a penalty, to a certified gap.
+    """Find the `W` that minimises cross-entropy plus a penalty, to a certified bound on the rest.
 
     Parameters
     ----------
@@ -293,7 +334,7 @@ def learn(
     start : ndarray, shape (n_new, n_base), optional
         Zero by default.
     tolerance : float
-        Largest certified (loss - least loss) / loss.
+        Largest certified (loss - least loss) / loss; see `Solution`.
 
     Returns
     -------
@@ -302,7 +343,7 @@ def learn(
     Raises
     ------
     InputError
-        If the gap is not reached.
+        If the tolerance is not reached.
     """
     start = np.zeros((n_new, logits.n_base)) if start is None else start
     solve = {"l1": _learn_sparse, "l2": _learn_ridge}[penalty]
@@ -318,7 +359,7 @@ def learn(
 def _learn_ridge(
     logits: TrainingLogits, strength: float, start: np.ndarray, tolerance: float
 ) -> Solution:
-    """L-BFGS. Strong convexity bounds the gap by ``|gradient|^2 / (2 strength)``."""
+    """L-BFGS. Strong convexity bounds loss - least loss by ``|gradient|^2 / (2 strength)``."""
     lowered = logits.lower(start)
     gap, passes = np.inf, 0
 
@@ -348,7 +389,7 @@ def _learn_sparse(
 ) -> Solution:
     """FISTA with backtracking and restarts (Beck and Teboulle 2009, O'Donoghue and Candes 2015).
 
-    The gap is that to the dual of `TrainingLogits.dual`, shrunk until no correlation exceeds the
+    The gap is the duality gap: to the dual of `TrainingLogits.dual`, shrunk until no correlation exceeds the
     strength.
     """
     weights, point, momentum, curvature = start.copy(), start.copy(), 1.0, 1.0
@@ -404,9 +445,15 @@ def learn_variant(
     Returns
     -------
     Learned
+
+    Raises
+    ------
+    InputError
+        As `check_images` and `learn`.
     """
     began = time.perf_counter()
-    of_loss = np.ones(len(logits.label), bool) if variant.images == "all" else logits.label >= 0
+    check_images(variant, logits.label >= 0, held_out)
+    of_loss = _of_loss(variant, logits.label >= 0)
     strengths = sorted(variant.strengths, reverse=True)
     accuracy = dict.fromkeys(strengths, np.nan)
     solutions: dict[float, Solution] = {}
@@ -422,7 +469,8 @@ def learn_variant(
     chosen = max(strengths, key=lambda strength: accuracy[strength])
     passes = sum(solution.passes for solution in solutions.values())
     start = solutions[chosen].weights if solutions else None
-    solution = learn(logits.take(of_loss), n_new, variant.penalty, chosen, start=start)
+    whole = logits if of_loss.all() else logits.take(of_loss)
+    solution = learn(whole, n_new, variant.penalty, chosen, start=start)
     seconds = time.perf_counter() - began
     logger.info(
         "%s: strength %g, gap %.1e, %d passes, %.1f s",
@@ -440,6 +488,41 @@ def learn_variant(
     )
 
 
+def check_images(variant: Variant, is_new: np.ndarray, held_out: np.ndarray) -> None:
+    """Refuse training images that a variant has nothing to learn from, or to be chosen on.
+
+    Parameters
+    ----------
+    variant : Variant
+    is_new, held_out : ndarray of bool, shape (image,)
+        Whether an image shows a new category, and whether strengths compete on it.
+
+    Raises
+    ------
+    InputError
+        If there is no image for its loss, or for its choice of a strength.
+    """
+    of_loss = _of_loss(variant, is_new)
+    if not of_loss.any():
+        what = "training image" if variant.images == "all" else "training image of a new category"
+        raise InputError(
+            f"generalizability.variants: one is learned on images: {variant.images}, but no {what} "
+            "has a label; label some of generalizability.split, or take another split"
+        )
+    n_rest, n_held_out = np.count_nonzero(of_loss & ~held_out), np.count_nonzero(held_out)
+    if len(variant.strengths) > 1 and not (n_rest and n_held_out):
+        raise InputError(
+            f"generalizability.held_out: {n_held_out} of {len(held_out)} training images are held out "
+            f"and {n_rest} left to learn from, where one of {len(variant.strengths)} strengths is to be "
+            "chosen; set held_out to at most the images of a category, or give each variant one strength"
+        )
+
+
+def _of_loss(variant: Variant, is_new: np.ndarray) -> np.ndarray:
+    """Whether the cross-entropy runs over each image."""
+    return np.ones_like(is_new) if variant.images == "all" else is_new
+
+
 def classified_rightly(
     base_logits: np.ndarray,
     new_logits: np.ndarray,
@@ -455,7 +538,7 @@ def classified_rightly(
     base_logits : ndarray, shape (image, n_base)
     new_logits : ndarray, shape (image, n_new)
     label : ndarray of int64, shape (image,)
-        Among all categories.
+        Among all categories; -1 where there is none, and no classifier is right.
     split : Split
     binary : bool
         Whether the task is to tell new categories from the others: right is whether a new
@@ -470,7 +553,7 @@ def classified_rightly(
     is_new = position_among(split.new, label) >= 0
     new_wins = new_logits.max(axis=1) > base_logits.max(axis=1)
     if binary:
-        right = new_wins == is_new
+        right = (new_wins == is_new) & (label >= 0)
         return np.stack([right, right], axis=1)
     winner_in_base = split.base[base_logits.argmax(axis=1)]
     winner_in_new = split.new[new_logits.argmax(axis=1)]
@@ -485,7 +568,7 @@ def group_accuracy(right: np.ndarray, is_new: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     right : ndarray of bool, shape (image, 2)
-        See `classified_rightly`.
+        Of images that have a label; see `classified_rightly`.
     is_new : ndarray of bool, shape (image,)
 
     Returns
@@ -500,16 +583,15 @@ def _share(right: np.ndarray) -> np.ndarray:
     return right.mean(axis=0) if len(right) else np.full(right.shape[1], np.nan)
 
 
-def _blocks(values: np.ndarray) -> Iterator[np.ndarray]:
-    for first in range(0, len(values), ROWS):
-        yield values[first : first + ROWS].astype(np.float64, copy=False)
+def _blocks(logits: Any, images: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Logits of some images, float64, `ROWS` at a time, and which of the images they are."""
+    for first in range(0, len(images), ROWS):
+        rows = slice(first, min(first + ROWS, len(images)))
+        yield rows, np.asarray(logits[images[rows]]).astype(np.float64, copy=False)
 
 
-def _spanned(logits: np.ndarray) -> np.ndarray | None:
-    """Orthonormal rows that span the logits; None if they span nearly everything."""
-    moment = np.zeros((logits.shape[1],) * 2)
-    for block in _blocks(logits):
-        moment += block.T @ block
+def _spanned(moment: np.ndarray) -> np.ndarray | None:
+    """Orthonormal rows that span logits of this second moment; None if they span nearly everything."""
     values, vectors = np.linalg.eigh(moment)
     spanned = values > RANK_TOLERANCE * values[-1]
     return None if spanned.mean() > 0.8 else np.ascontiguousarray(vectors[:, spanned].T)

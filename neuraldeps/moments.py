@@ -151,7 +151,7 @@ def second_moment(
     limit_blas: bool = False,
     threads: int = 8,
 ) -> Moments:
-    """Uncentred second moment E[f g^T] of two networks' logits over the same images (PAPER, Sec. 2).
+    """Uncentred second moment E[f g^T] of two networks' logits over the same images (the paper's Sec. 2).
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ and, as a control, equally long on the same images without any term.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
@@ -49,7 +49,7 @@ class DependencyPenalty:
 
     References
     ----------
-    Feng et al. "Neural Dependencies Emerging from Learning Massive Categories". CVPR 2023, Sec. 4.2.
+    Feng et al. "Neural Dependencies Emerging from Learning Massive Categories". CVPR 2023, Sec. 3.3.
     """
 
     target: int
@@ -136,7 +136,7 @@ def choose_pair(
     Raises
     ------
     InputError
-        If `wanted` names no category or one twice, or nothing is left to choose from.
+        If `wanted` names no category, one twice or a dead i, or nothing is left to choose from.
     """
     if support_size not in paths["support_size"].values:
         raise InputError(
@@ -152,6 +152,11 @@ def choose_pair(
         target, source = (find_category(known, name, key) for name in wanted)
         if target == source:
             raise InputError(f"{key}: {wanted[0]!r} is given twice; name two categories")
+        if not paths["alpha_max"].values[target] > 0:
+            raise InputError(
+                f"{key}: {wanted[0]!r} depends on no category at any penalty (its alpha_max is 0, as of a "
+                "logit that is always 0); name another i"
+            )
     else:
         target, source = _most_irrational(known, support, coef, distance, shape_quantile, key)
     slot = np.flatnonzero(support[target] == source)
@@ -291,7 +296,7 @@ def measure_scores(
 def measure_dependency(
     moment: np.ndarray, target: int, penalties: Sequence[tuple[str, float]]
 ) -> dict[str, np.ndarray]:
-    """CovLasso of one category at several penalties, by the project's one solver (PAPER, Sec. 2.2).
+    """CovLasso of one category at several penalties, by the project's one solver (the paper's Eq. 2).
 
     Parameters
     ----------
@@ -327,8 +332,18 @@ def baseline_penalty(moment: np.ndarray, target: int, support_size: int) -> tupl
     -------
     tuple of float
         alpha, and alpha / alpha_max.
+
+    Raises
+    ------
+    InputError
+        If the category is dead: no penalty then tells it from one without a dependency.
     """
     path = covlasso_path(moment, targets=[target], max_support=support_size)
+    if not path.alpha_max[0] > 0:
+        raise InputError(
+            f"robustness.pair: category {target}, i of the pair, depends on no category of the baseline "
+            "at any penalty (its alpha_max is 0, as of a logit that is always 0); name another i"
+        )
     alpha = float(path.at_support_size(support_size).alpha[0])
     return alpha, alpha / float(path.alpha_max[0])
 
@@ -344,7 +359,7 @@ def robustness_dataset(
     ood_categories: str | Sequence[str] = "all",
     alpha: Sequence[float] = (),
     relative_alpha: Sequence[float] = (),
-    compute: Callable[[Any], tuple[Any, ...]],
+    **how: Any,
 ) -> xr.Dataset:
     """Measure all arms of one network and seed on the same images.
 
@@ -366,35 +381,50 @@ def robustness_dataset(
     alpha, relative_alpha : sequence of float
         Further penalties, beside the baseline's at the pair's support size, which come first: once
         as an absolute alpha, once relative to each arm's own alpha_max.
-    compute : callable
-        Computes a Dask collection.
+    **how
+        Passed to `neuraldeps.moments.second_moment`.
 
     Returns
     -------
     xarray.Dataset
         Along `arm`: `predicted` and `anomaly_score` (sample), `ood_anomaly_score` (ood_sample),
         `alpha_max`, `coef`, `theta` and certificates along `penalty`, and the pair's second moments.
-        `anomaly_score` is NaN for images of categories outside the restriction.
+        `anomaly_score` is NaN for images that are not known to be in distribution: without a label,
+        or of categories outside the restriction.
+
+    Raises
+    ------
+    InputError
+        If no image is known to be in distribution, or i is dead in the baseline.
     """
     i, j = int(pair["target"]), int(pair["source"])
     base = stores[BASELINE]
     test, ood = open_store(base["test"]), open_store(base["ood"])
     chosen = restriction(test, ood, ood_categories)
-    moments = {arm: _moment(paths["fit"], gauge, compute) for arm, paths in stores.items()}
+    label = test["label"].values
+    is_inside = label >= 0 if chosen is None else np.isin(label, test["category"].values[chosen])
+    if not is_inside.any():
+        raise InputError(
+            f"robustness.ood_categories is {ood_categories!r}: no image of {base['test']} has a label "
+            "among them, so none is known to be in distribution; label some, or name other categories"
+        )
+    moments = {arm: _moment(paths["fit"], gauge, **how) for arm, paths in stores.items()}
     first, ratio = baseline_penalty(moments[BASELINE], i, pair["support_size"])
     penalties = [("alpha", first), ("relative_alpha", ratio)]
     penalties += [("alpha", value) for value in alpha]
     penalties += [("relative_alpha", value) for value in relative_alpha]
     solved = [measure_dependency(moment, i, penalties) for moment in moments.values()]
     scores = {role: _scores(stores, role, chosen) for role in ("test", "ood")}
-    label = test["label"].values
-    if chosen is not None:
-        scores["test"][1][:, ~np.isin(label, test["category"].values[chosen])] = np.nan
+    scores["test"][1][:, ~is_inside] = np.nan
     squared = {"units": "logit2"}
     per_arm = {name: np.stack([one[name] for one in solved]) for name in solved[0]}
     variables: dict[str, Any] = {
         "predicted": (("arm", "sample"), scores["test"][0]),
-        "anomaly_score": (("arm", "sample"), scores["test"][1], {"long_name": "-max softmax"}),
+        "anomaly_score": (
+            ("arm", "sample"),
+            scores["test"][1],
+            {"long_name": "-max softmax; NaN: not known to be in distribution"},
+        ),
         "ood_anomaly_score": (
             ("arm", "ood_sample"),
             scores["ood"][1],
@@ -455,9 +485,9 @@ def robustness_dataset(
     )
 
 
-def _moment(path: str, gauge: Gauge, compute: Callable[[Any], tuple[Any, ...]]) -> np.ndarray:
+def _moment(path: str, gauge: Gauge, **how: Any) -> np.ndarray:
     file = LogitsFile(path, gauge)
-    return second_moment(file, file, compute=compute).second_moment
+    return second_moment(file, file, **how).second_moment
 
 
 def _entries(moments: Mapping[str, np.ndarray], row: int, column: int) -> np.ndarray:

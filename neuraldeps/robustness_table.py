@@ -116,8 +116,9 @@ def bootstrap_differences(
 ) -> dict[tuple[str, str], np.ndarray]:
     """Differences of every arm from the control over resampled images, in percent.
 
-    Images in and out of distribution are drawn with replacement, each group to its own size, the
-    same draw for all arms and seeds; a difference is the mean over the seeds.
+    Images with a label, and those out of distribution, are drawn with replacement, each group to its
+    own size, the same draw for all arms and seeds; a difference is the mean over the seeds. Images are
+    drawn as if they were independent, whatever category they are of.
 
     Parameters
     ----------
@@ -136,9 +137,9 @@ def bootstrap_differences(
     """
     rng = np.random.default_rng(seed)
     arms = [str(arm) for arm in measured[0]["arm"].values]
+    measured = [_labelled(one) for one in measured]
     inside = np.flatnonzero(np.isfinite(measured[0]["anomaly_score"].values[0]))
     is_right = np.stack([_is_right(one) for one in measured])
-    label_known = measured[0]["label"].values >= 0
     n, n_outside = measured[0].sizes["sample"], measured[0].sizes["ood_sample"]
     rankings = [
         [
@@ -156,7 +157,7 @@ def bootstrap_differences(
         outside = np.bincount(rng.integers(n_outside, size=n_outside), minlength=n_outside)
         both = np.r_[weight[inside], outside].astype(float)
         areas = np.array([[ranking.areas(both) for ranking in row] for row in rankings])
-        right = is_right @ weight / max(int(weight @ label_known), 1)
+        right = is_right @ weight / n
         values = np.concatenate([right[:, :, None], areas], axis=2).mean(axis=0)
         drawn[draw] = 100 * (values - values[control])
     return {
@@ -168,6 +169,8 @@ def bootstrap_differences(
 
 def mcnemar(is_right: np.ndarray, control: np.ndarray) -> float:
     """Exact McNemar test of two networks on the same images: the binomial test of who alone is right.
+
+    It treats the images as independent, whatever their category.
 
     Parameters
     ----------
@@ -193,6 +196,40 @@ def mcnemar(is_right: np.ndarray, control: np.ndarray) -> float:
     return float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
 
 
+def _labelled(measured: xr.Dataset) -> xr.Dataset:
+    """Only the test images that have a label: the others are in no accuracy and no area."""
+    return measured.isel(sample=measured["label"].values >= 0)
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Adjust the p of several tests for their number: below a level, all rejections hold at once.
+
+    Parameters
+    ----------
+    p : ndarray of float64
+        NaN where nothing was tested.
+
+    Returns
+    -------
+    ndarray of float64
+
+    References
+    ----------
+    Holm, S. "A simple sequentially rejective multiple test procedure". Scandinavian Journal of
+    Statistics 6, 1979.
+
+    Examples
+    --------
+    >>> holm(np.array([0.5, 0.25, np.nan])).tolist()
+    [0.5, 0.5, nan]
+    """
+    adjusted = np.full(p.shape, np.nan)
+    order = np.argsort(p, axis=None)[: np.count_nonzero(np.isfinite(p))]
+    times = np.arange(len(order), 0, -1)
+    adjusted.flat[order] = np.minimum(np.maximum.accumulate(p.flat[order] * times), 1)
+    return adjusted
+
+
 def _is_right(measured: xr.Dataset) -> np.ndarray:
     """Whether each arm's winner is the label (arm, sample); never where there is no label."""
     position = pd.Index(measured["source_category"].values).get_indexer(measured["label"].values)
@@ -201,6 +238,7 @@ def _is_right(measured: xr.Dataset) -> np.ndarray:
 
 def arm_measures(measured: xr.Dataset) -> dict[str, dict[str, float]]:
     """Numbers of every arm of one network and seed; accuracies and areas in percent."""
+    measured = _labelled(measured)
     label, category = measured["label"].values, measured["source_category"].values
     target, source = (category[measured.attrs["pair"][side]] for side in ("target", "source"))
     is_right, inside = _is_right(measured), np.isfinite(measured["anomaly_score"].values[0])
@@ -253,14 +291,19 @@ def table3(
     pandas.DataFrame
         Mean and `_std` over seeds of every measure; for accuracy, AUPR and AUROC the mean difference
         from the control `_diff`, its 95 % percentile interval over images `_low`, `_high`, and from
-        five seeds on the p of the paired t-test over seeds `_p_seeds`; `acc_p_images` is McNemar's,
-        with one seed.
+        five seeds on the p of the paired t-test over seeds `_p_seeds`, and adjusted for all of these
+        tests in the table `_p_holm`; `acc_p_images` is McNemar's, with one seed, not adjusted.
     """
     rows: list[dict[str, Any]] = []
     for model, per_seed in measured.items():
         rows += _model_rows(model, per_seed, n_bootstrap, seed)
         rows += _paper_rows(model, paper)
-    return pd.DataFrame(rows)
+    frame = pd.DataFrame(rows)
+    tests = [f"{metric}_p_seeds" for metric in METRICS]
+    if tests[0] in frame:
+        adjusted = [f"{metric}_p_holm" for metric in METRICS]
+        frame[adjusted] = holm(frame[tests].to_numpy(float))
+    return frame
 
 
 def _model_rows(
@@ -268,7 +311,7 @@ def _model_rows(
 ) -> list[dict[str, Any]]:
     numbers = [arm_measures(one) for one in measured]
     drawn = bootstrap_differences(measured, n_bootstrap, seed)
-    right = _is_right(measured[0])
+    right = _is_right(_labelled(measured[0]))
     arms = list(numbers[0])
     rows = []
     for a, arm in enumerate(arms):
@@ -330,6 +373,7 @@ def shown_table(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Column]]:
     for column, heading in (
         ("acc_p_images", "acc p (images)"),
         *((f"{metric}_p_seeds", f"{metric.upper()} p (seeds)") for metric in METRICS),
+        *((f"{metric}_p_holm", f"{metric.upper()} p (seeds, Holm)") for metric in METRICS),
     ):
         if column in frame:
             shown[column] = frame[column]
@@ -366,13 +410,17 @@ def table3_notes(
     gauge = ", ".join(sorted({str(one.attrs["gauge"]) for one in first}))
     restricted = ", ".join(sorted({str(one.attrs["n_restricted"]) for one in first}))
     seeds = max(len(per_seed) for per_seed in measured.values())
+    n_arms = sum(one.sizes["arm"] - 1 for one in first)
     notes += [
         f"{penalty} {start}",
         "control: fine-tuned as long, on the same images in the same order, without the term: a gain "
         "that it shows as well is the fine-tuning's, not the regulariser's. Differences are from it, "
         f"with 95 % percentile intervals over {n_bootstrap} paired resamples of the images"
         + ("; acc p (images): McNemar's exact test." if seeds == 1 else ", seeds averaged.")
-        + (" p (seeds): paired t-test." if seeds >= SEEDS_TO_TEST else ""),
+        + (" p (seeds): paired t-test over seeds." if seeds >= SEEDS_TO_TEST else ""),
+        "Images are resampled and tested as independent ones. They come in categories, and those of one "
+        "category tend to be right or wrong together: about other categories, intervals and tests over "
+        "images say less than they seem to. " + _multiplicity(seeds, n_arms),
         "theta: coefficient of j in the CovLasso dependency of i, solved on the arm's own logits of the "
         "fit split; at the alpha at which the baseline's dependency has at most the pair's support size, and at "
         "the same fraction of the arm's own alpha_max. Shrunken logits make the former zero "
@@ -395,10 +443,21 @@ def table3_notes(
     return notes
 
 
+def _multiplicity(seeds: int, n_arms: int) -> str:
+    """How many tests the table has, and what was done about it."""
+    if seeds >= SEEDS_TO_TEST:
+        return (
+            f"The intervals are not adjusted for their number. There are up to {n_arms * len(METRICS)} "
+            "t-tests; p (seeds, Holm) is adjusted for all of them together by Holm's method."
+        )
+    tests = f" and {n_arms} tests" if seeds == 1 else ""
+    return f"{n_arms * len(METRICS)} intervals{tests}: none is adjusted for their number."
+
+
 def _ood_share(measured: Sequence[xr.Dataset]) -> str:
     """Percent of images that are out of distribution, of each network."""
     shares = []
-    for one in measured:
+    for one in map(_labelled, measured):
         n_inside = int(np.isfinite(one["anomaly_score"].values[0]).sum())
         shares.append(100 * one.sizes["ood_sample"] / (n_inside + one.sizes["ood_sample"]))
     return ", ".join(sorted({f"{share:.1f}" for share in shares}))

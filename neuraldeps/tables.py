@@ -388,7 +388,7 @@ def _pseudo_heading(name: str, heading: str) -> str:
 
 
 def _image_notes(evaluations: Sequence[xr.Dataset], fit: str, test: str) -> list[str]:
-    """What the images lack: labels, or numbers."""
+    """What the images lack: labels, all or some, or numbers."""
     notes = []
     if any(is_pseudo(one, test) for one in evaluations):
         notes.append(
@@ -396,6 +396,18 @@ def _image_notes(evaluations: Sequence[xr.Dataset], fit: str, test: str) -> list
             "under the target network itself is the category; own top-1 kept: the images whose top-1 stays "
             "what it was when this one logit is replaced. Neither is an accuracy."
         )
+    if fit != test and any(is_pseudo(one, fit) for one in evaluations):
+        notes.append(
+            f"The images of the split {fit} have no labels: a case is the best on its pseudo-positives there, "
+            "the images whose top-1 under the target network itself is the category."
+        )
+    for split in dict.fromkeys((fit, test)):
+        some = next((one.sel(split=split) for one in evaluations if "n_labelled" in one), None)
+        if some is not None and some["n_labelled"] < some["n_samples"]:
+            notes.append(
+                f"Of {int(some['n_samples'])} images of the split {split} {int(some['n_labelled'])} have a "
+                "label; accuracies, and all that is over the images of a category, are over these alone."
+            )
     counts = {int(one["n_samples"].sel(split=fit)) for one in evaluations if "n_samples" in one}
     n_categories = max(one.sizes["target_category"] for one in evaluations)
     if counts and min(counts) < n_categories:
@@ -408,7 +420,12 @@ def _image_notes(evaluations: Sequence[xr.Dataset], fit: str, test: str) -> list
 
 
 def table1_notes(
-    evaluations: Sequence[xr.Dataset], fit: str, test: str, *, with_paper: bool
+    evaluations: Sequence[xr.Dataset],
+    fit: str,
+    test: str,
+    *,
+    support_size: Sequence[int],
+    with_paper: bool,
 ) -> list[str]:
     """What a reader of Table 1 has to know before comparing its numbers with anything."""
     gauge = ", ".join(sorted({str(one.attrs["gauge"]) for one in evaluations}))
@@ -417,6 +434,10 @@ def table1_notes(
         "really in the dependency; alpha is scikit-learn's (lambda = 2 alpha). lasso: the solution "
         "itself; refit: least squares on the same categories. A case that tables.table1.cases does not "
         f"name is the best of all categories: the smallest relative error on its images in the split {fit}.",
+        "The paper solves at one penalty: alpha 0.25 for Swin-T, 2.5 for the other networks. A case here is a "
+        f"point of the exact path with {_span(support_size)} categories, at whatever alpha that is, also where "
+        "a row of the paper's stands below it. table1_distribution has all categories at the penalties of "
+        "covlasso.alpha.",
         "abs err (logits) and rel err are means over the images of the target category. The paper "
         "does not say so: we infer it, because its abs err / rel err gives the size of the right "
         "class's logit. Over all images the target's logit is near zero and the relative error says "
@@ -437,6 +458,11 @@ def table1_notes(
             "values) and is not comparable."
         )
     return notes
+
+
+def _span(support_size: Sequence[int]) -> str:
+    lowest, highest = support_size
+    return f"{lowest}" if lowest == highest else f"{lowest} to {highest}"
 
 
 def distribution_notes(

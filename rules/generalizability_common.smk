@@ -100,9 +100,10 @@ def baseline_logits(wildcards):
 
 
 def learning_mem_mb(wildcards, attempt):
-    """The logits of all training images, as they are stored and compressed."""
+    """The logits that W is learned from: float32, or float64 of at most 0.8 of the rank."""
     given = config["dataset"]["splits"].get(GENERAL_SPLIT, {})
     samples = (
         GENERAL["samples_per_category"] or given.get("samples_per_category") or 500
     )
-    return int(attempt * (1500 + 12 * samples * N_CATEGORIES**2 / 2**20))
+    samples *= given.get("n_views") or 1
+    return int(attempt * (1500 + 7 * samples * N_CATEGORIES**2 / 2**20))

@@ -40,19 +40,22 @@ def main(
     whole, own = open_store(baseline), open_store(logits)
     if not np.array_equal(whole["label"].values, own["label"].values):
         raise StoreError(f"{baseline}: shows other images than {logits}; remove both, run again")
-    is_new = position_among(split.new, own["label"].values) >= 0
+    label = own["label"].values.astype(np.int64)
+    is_new = position_among(split.new, label) >= 0
+    # an image without a label is in no accuracy
+    judges = label >= 0
+    if "part" in own:
+        judges &= own["part"].values == "test"
     n_classifiers = 1 + learned.sizes["variant"]
     right = np.zeros((n_classifiers, len(is_new), 2), bool)
     with threadpool_limits(1, "blas"):
         for first in range(0, len(is_new), ROWS):
             rows = slice(first, first + ROWS)
-            label = own["label"][rows].values.astype(np.int64)
             theirs, ours = whole["logits"][rows].values, own["logits"][rows].values.astype(float)
             logits_of_new = [theirs[:, split.new], *(ours @ w.T for w in learned["weights"].values)]
             logits_of_base = [theirs[:, split.base], *[ours] * (n_classifiers - 1)]
             for found, base, new in zip(right, logits_of_base, logits_of_new, strict=True):
-                found[rows] = classified_rightly(base, new, label, split, binary=binary)
-    judges = own["part"].values == "test" if "part" in own else np.ones(len(is_new), bool)
+                found[rows] = classified_rightly(base, new, label[rows], split, binary=binary)
     accuracy = np.stack([group_accuracy(one[judges], is_new[judges]) for one in right])
     restricts_nothing = slice(None) if binary else GROUPS.index("all")
     accuracy[:, restricts_nothing, ARGMAX.index("restricted")] = np.nan

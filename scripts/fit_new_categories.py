@@ -14,6 +14,7 @@ from neuraldeps.generalizability import (
     Split,
     TrainingLogits,
     Variant,
+    check_images,
     learn_variant,
     read_split,
 )
@@ -40,25 +41,19 @@ def main(
 ) -> None:
     stored, split = open_store(logits), read_split(categories)
     # of the one category, positive and negative images are what the paper learns from
-    images = {"images": "all"} if binary else {}
-    wanted = {name: Variant(**{**how, **images}) for name, how in variants.items()}
-    values, label = stored["logits"].values, stored["label"].values.astype(np.int64)
-    view = stored["view"].values if "view" in stored else np.zeros(len(label), np.int64)
-    if "part" in stored:
-        is_train = stored["part"].values == "train"
-        values, label, view = values[is_train], label[is_train], view[is_train]
-    rank = rank_within_label(label, view)
-    if samples_per_category is not None and not binary:
-        taken = rank < samples_per_category
-        values, label, rank, view = (one[taken] for one in (values, label, rank, view))
-    # of a balanced set, base categories have an image or two each: every k-th image of each side
-    side = np.isin(label, split.new).astype(int)
-    judge = rank_within_label(side, view) if binary else rank
+    over = {"images": "all"} if binary else {}
+    wanted = {name: Variant(**{**how, **over}) for name, how in variants.items()}
+    label = stored["label"].values.astype(np.int64)
+    images, rank = _training_images(stored, split, samples_per_category, binary)
+    is_new, is_held_out = np.isin(label[images], split.new), rank % held_out == held_out - 1
+    for variant in wanted.values():
+        check_images(variant, is_new, is_held_out)
     with threadpool_limits(1, "blas"):
-        data = TrainingLogits.from_logits(values, label, split, binary=binary)
-        del values
+        data = TrainingLogits.from_logits(
+            stored["logits"], label, split, images=images, binary=binary
+        )
         learned = {
-            name: learn_variant(data, len(split.new), variant, judge % held_out == held_out - 1)
+            name: learn_variant(data, len(split.new), variant, is_held_out)
             for name, variant in progress(wanted.items(), "learn W", len(wanted), "variant")
         }
     config = {
@@ -76,8 +71,8 @@ def main(
         seed=seed,
         packages=("scipy",),
     )
-    attrs["n_images"] = len(label)
-    attrs["n_images_of_new"] = int((data.label >= 0).sum())
+    attrs["n_images"] = len(images)
+    attrs["n_images_of_new"] = int(is_new.sum())
     attrs["rank"] = data.features.shape[1]
     write_store(_dataset(learned, wanted, split, stored, attrs), weights)
     Path(times).parent.mkdir(parents=True, exist_ok=True)
@@ -87,6 +82,26 @@ def main(
         rows.writerows(
             (name, one.solution.passes, round(one.seconds, 3)) for name, one in learned.items()
         )
+
+
+def _training_images(
+    stored: xr.Dataset, split: Split, samples_per_category: int | None, binary: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which images `W` is learned from, and the rank of each among those that it is held out of."""
+    label = stored["label"].values
+    view = stored["view"].values if "view" in stored else np.zeros(len(label), np.int64)
+    # an image without a label is of no category, neither a base one nor a new one
+    is_learned = label >= 0
+    if "part" in stored:
+        is_learned &= stored["part"].values == "train"
+    images = np.flatnonzero(is_learned)
+    label, view = label[images], view[images]
+    if binary:
+        # of a balanced set, base categories have an image or two each: every k-th image of each side
+        return images, rank_within_label(np.isin(label, split.new).astype(int), view)
+    rank = rank_within_label(label, view)
+    taken = rank < (samples_per_category or len(label))
+    return images[taken], rank[taken]
 
 
 def _dataset(
@@ -111,7 +126,11 @@ def _dataset(
         "gap": (
             "variant",
             np.array([one.gap for one in solutions]),
-            {"long_name": "certified bound on (loss - least loss) / loss", "units": "1"},
+            {
+                "long_name": "certified bound on (loss - least loss) / loss: duality gap (l1), "
+                "|gradient|^2 / (2 strength) by strong convexity (l2)",
+                "units": "1",
+            },
         ),
         "passes": ("variant", np.array([one.passes for one in solutions])),
         "strength": (

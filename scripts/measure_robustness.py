@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import dask
 from threadpoolctl import threadpool_limits
 
 from neuraldeps.logs import job_log
 from neuraldeps.robustness import robustness_dataset
 from neuraldeps.stores import write_store
+from scripts.reduce_second_moment import in_threads, on_cluster
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -28,9 +28,16 @@ def main(
     ood_categories: str | Sequence[str],
     alpha: Sequence[float],
     relative_alpha: Sequence[float],
+    scheduler: str | None,
     threads: int,
 ) -> None:
-    with threadpool_limits(1, "blas"), dask.config.set(scheduler="threads", num_workers=threads):
+    # absolute: workers on a cluster have a working directory of their own
+    stores = {
+        arm: {role: str(Path(path).absolute()) for role, path in paths.items()}
+        for arm, paths in stores.items()
+    }
+    reduction = in_threads(threads) if scheduler is None else on_cluster(scheduler)
+    with threadpool_limits(1, "blas"), reduction as how:
         measured = robustness_dataset(
             stores,
             json.loads(Path(pair).read_text()),
@@ -41,7 +48,7 @@ def main(
             ood_categories=ood_categories,
             alpha=alpha,
             relative_alpha=relative_alpha,
-            compute=dask.compute,
+            **how,
         )
     write_store(measured, measures)
 
@@ -63,5 +70,7 @@ if __name__ == "__main__":
             ood_categories=snakemake.params.ood_categories,
             alpha=snakemake.params.alpha,
             relative_alpha=snakemake.params.relative_alpha,
+            # no parameter: another scheduler gives the same bytes
+            scheduler=snakemake.config["dask"]["scheduler"],
             threads=snakemake.threads,
         )

@@ -58,7 +58,9 @@ def main(
         columns,
         table1,
         caption="Table 1. Neural dependencies within and between networks, one case per pair.",
-        notes=tables.table1_notes(stores, fit, test, with_paper=is_imagenet),
+        notes=tables.table1_notes(
+            stores, fit, test, support_size=support_size, with_paper=is_imagenet
+        ),
         latex_frame=printable,
     )
     tables.write_table(

@@ -33,7 +33,7 @@ def main(
         tables.TABLE2 | (tables.PAPER2 if with_paper else {}),
         table2,
         caption="Table 2. New categories learned as combinations of base categories' logits.",
-        notes=tables.table2_notes(second, default, split, test),
+        notes=tables.table2_notes(second, default, split, test, of_photos=dataset != "glyphs"),
     )
     tables.write_both(
         fourth,

@@ -22,7 +22,7 @@ class Table1(Block):
         list[Annotated[int, Field(ge=1)]], Field(min_length=2, max_length=2)
     ] = Field(
         [3, 4],
-        description="Smallest and largest number of source categories in a case that is chosen automatically.",
+        description="Smallest and largest number of source categories that a case may have; the paper solves at one alpha instead.",
     )
     choose_by: Estimator = Field(
         "lasso", description="The estimator whose error an automatic case is chosen by."

@@ -22,7 +22,7 @@ from neuraldeps.generalizability import (
     read_split,
     split_categories,
 )
-from neuraldeps.generalizability_table import table2, table4
+from neuraldeps.generalizability_table import table2, table2_notes, table4
 from neuraldeps.glyphs import data_config
 from neuraldeps.labels import position_among, rank_within_label
 from neuraldeps.stores import open_store, provenance, strings, write_store
@@ -205,7 +205,7 @@ def test_strengths_compete_on_held_out_images_only(monkeypatch):
     assert [strength for _, strength, _ in solved[:-1]] == [30.0, 0.3, 1e-3]
     accuracy = {}
     for seen, strength, weights in solved[:-1]:
-        assert seen.features.tobytes() == data.features[~held_out].tobytes()
+        assert seen.features[seen.taken].tobytes() == data.features[~held_out].tobytes()
         accuracy[strength] = data.take(held_out).accuracy(weights)
     assert learned.held_out_accuracy.tolist() == [accuracy[s] for s in variant.strengths]
     assert len(set(accuracy.values())) > 1
@@ -232,8 +232,71 @@ def test_the_literal_reading_sees_new_images_only(monkeypatch):
         learned = learn_variant(data, N_NEW, Variant(images, "l2", (0.01,)), label < 0)
         assert np.isnan(learned.held_out_accuracy).all()
     (new, _, _), (everything, _, _) = solved
-    assert new.features.tobytes() == data.features[np.isin(label, split.new)].tobytes()
+    of_new = data.features[np.isin(label, split.new)]
+    assert new.features[new.taken].tobytes() == of_new.tobytes()
     assert len(everything.label) == len(label)
+
+
+def unlabelled(label, share=0.3, seed=0):
+    """Labels of which a share is removed."""
+    removed = np.random.default_rng(seed).random(len(label)) < share
+    return np.where(removed, -1, label)
+
+
+@pytest.mark.parametrize("rank", [None, 4])
+@pytest.mark.parametrize("binary", [False, True])
+def test_images_without_a_label_teach_nothing(rank, binary):
+    logits, label, split, _ = drawn(rank=rank)
+    label = unlabelled(label)
+    known = label >= 0
+    data = TrainingLogits.from_logits(logits, label, split, binary=binary)
+    oracle = TrainingLogits.from_logits(logits[known], label[known], split, binary=binary)
+    assert len(data.label) == known.sum()
+    for penalty in "l1", "l2":
+        weights = learn(oracle, N_NEW, penalty, 0.01).weights
+        assert learn(data, N_NEW, penalty, 0.01).weights.tobytes() == weights.tobytes()
+        assert data.accuracy(weights) == oracle.accuracy(weights)
+
+
+def test_only_the_images_asked_for_are_read_and_held_once(tmp_path):
+    logits, label, split, planted = drawn(n_images=20_000)
+    path = written_logits(
+        tmp_path / "logits.zarr", logits, label, shards={"logits": (1000, N_BASE)}
+    )
+    wanted = np.flatnonzero(np.arange(len(label)) % 10_000 < 5000)
+    for shard in (tmp_path / "logits.zarr/logits/c").iterdir():
+        if int(shard.name) % 10 >= 5:
+            shard.joinpath("0").write_bytes(b"damaged")
+    stored = open_store(path)["logits"]
+    data = TrainingLogits.from_logits(stored, label, split, images=wanted)
+    oracle = TrainingLogits.from_logits(logits[wanted], label[wanted], split)
+    assert data.features.tobytes() == oracle.features.tobytes()
+    held_out = np.arange(len(wanted)) % 4 == 3
+    part = data.take(~held_out).take(np.arange(100))
+    assert part.features is data.features
+    copied = oracle.take(~held_out).take(np.arange(100))
+    assert part.accuracy(planted) == copied.accuracy(planted)
+
+
+@pytest.mark.parametrize(
+    ("images", "strengths", "held_out", "message"),
+    [
+        ("new", (0.1,), np.zeros(4, bool), "images: new, but no training image of a new category"),
+        ("all", (0.1, 1.0), np.zeros(4, bool), "held_out: 0 of 4 training images are held out"),
+        (
+            "all",
+            (0.1, 1.0),
+            np.ones(4, bool),
+            "held_out: 4 of 4 training images are held out and 0",
+        ),
+    ],
+)
+def test_nothing_to_learn_from_or_to_choose_on_is_said(images, strengths, held_out, message):
+    logits, _, split, _ = drawn(n_images=4)
+    data = TrainingLogits.from_logits(logits, split.base[:4], split)
+    with pytest.raises(InputError, match=message) as error:
+        learn_variant(data, N_NEW, Variant(images, "l2", strengths), held_out)
+    assert "\n" not in str(error.value)
 
 
 def brute_force(base, new, label, split):
@@ -282,7 +345,7 @@ def test_a_group_without_images_has_no_accuracy():
     np.testing.assert_array_equal(found, [[1, 1], [1, 1], [np.nan, np.nan]])
 
 
-def written_logits(path, logits, label, **more):
+def written_logits(path, logits, label, shards=None, **more):
     coords = {
         "label": ("sample", label.astype(np.int32)),
         "category": np.arange(logits.shape[1], dtype=np.int32),
@@ -293,7 +356,7 @@ def written_logits(path, logits, label, **more):
         coords,
         provenance("extract_logits", path.name),
     )
-    write_store(store, path)
+    write_store(store, path, shards)
     return str(path)
 
 
@@ -410,6 +473,72 @@ def test_evaluation_is_that_of_the_whole_classifier(stored):
         scores = np.concatenate([logits, logits.astype(float) @ one.T], axis=1)
         assert share == (np.concatenate(split)[scores.argmax(axis=1)] == label).mean()
     assert np.isnan(evaluation["accuracy"].sel(group="all", argmax="restricted")).all()
+
+
+@pytest.fixture
+def partly_labelled(tmp_path):
+    """Twelve categories, three of them new; of 400 images 30 % without a label, and the others alone."""
+    rng = np.random.default_rng(3)
+    split = split_categories(12, 3, seed=0)
+    label = rng.integers(0, 12, 400)
+    whole = 4 * np.eye(12)[label] + rng.standard_normal((400, 12))
+    base = 4 * np.eye(12)[label][:, split.base] + rng.standard_normal((400, 9))
+    base[:, 0] += 2 * (label == split.new[0])
+    part = np.where(np.arange(400) % 2, "test", "train")
+    label = unlabelled(label)
+    stores = {}
+    for name, rows in ("partly", np.arange(400)), ("labelled", np.flatnonzero(label >= 0)):
+        more = {"part": ("sample", strings(part[rows]))}
+        stores[name] = {
+            "logits": written_logits(tmp_path / f"{name}.zarr", base[rows], label[rows]),
+            "baseline": written_logits(tmp_path / f"{name}_whole.zarr", whole[rows], label[rows]),
+            "halves": written_logits(tmp_path / f"{name}_h.zarr", base[rows], label[rows], **more),
+            "whole_halves": written_logits(
+                tmp_path / f"{name}_wh.zarr", whole[rows], label[rows], **more
+            ),
+            "categories": str(tmp_path / "categories.csv"),
+        }
+    draw_split.main(stores["partly"]["baseline"], stores["partly"]["categories"], n_new=3, seed=0)
+    return tmp_path, stores
+
+
+def balanced(paths):
+    return paths | {"logits": paths["halves"], "baseline": paths["whole_halves"]}
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_accuracies_are_those_of_labelled_images(partly_labelled, binary):
+    folder, stores = partly_labelled
+    weights = fitted(folder, stores["labelled"])
+    found = []
+    for name, paths in stores.items():
+        (folder / name).mkdir()
+        paths = balanced(paths) if binary else paths
+        found.append(evaluated(folder / name, paths, weights, binary=binary))
+    partly, labelled = found
+    np.testing.assert_array_equal(partly["accuracy"], labelled["accuracy"])
+    assert partly.attrs["n_images"] == labelled.attrs["n_images"]
+    assert np.nanmin(partly["accuracy"].sel(classifier="baseline", argmax="full")) > 0.9
+
+
+@pytest.mark.parametrize("options", [{}, {"samples_per_category": 9}, {"binary": True}])
+def test_weights_are_those_of_labelled_images(partly_labelled, options):
+    folder, stores = partly_labelled
+    learned = []
+    for name, paths in stores.items():
+        paths = balanced(paths) if options.get("binary") else paths
+        learned.append(open_store(fitted(folder, paths, f"w_{name}.zarr", **options)))
+    for variable in "weights", "strength", "held_out_accuracy", "gap":
+        np.testing.assert_array_equal(learned[0][variable], learned[1][variable])
+    for count in "n_images", "n_images_of_new":
+        assert learned[0].attrs[count] == learned[1].attrs[count]
+
+
+def test_more_held_out_than_there_are_images_is_said_before_logits_are_read(stored):
+    folder, paths, _ = stored
+    (folder / "logits.zarr/logits/c/0/0").write_bytes(b"damaged")
+    with pytest.raises(InputError, match="held_out: 0 of 600 training images"):
+        fitted(folder, paths, held_out=500)
 
 
 def test_logits_of_other_images_are_refused(stored):
@@ -589,9 +718,20 @@ def test_tables_are_written_in_all_forms_twice_the_same(tmp_path):
     assert written[0] == written[1]
     text = (tmp_path / "one/table2.md").read_text()
     assert "2 seeds: mean and sample standard deviation" in text
+    assert "is hindsight" in text
+    assert "has seen the images of base categories" not in text  # poses of their own
     assert "The softmax always runs over all categories" in text
     assert "hides collapse" in (tmp_path / "one/table4.md").read_text()
     assert "_text" not in (tmp_path / "one/table4.csv").read_text()
+
+
+def test_of_photos_the_notes_say_what_the_base_network_has_seen():
+    frame = table2([evaluation_of(accuracies(0))])
+    notes = table2_notes(frame, "all-l2", "train_500", "test", of_photos=True)
+    assert any(
+        "trained on the split train_500 has seen the images of base" in note for note in notes
+    )
+    assert any("for l1 by a duality gap, for l2 by strong convexity" in note for note in notes)
 
 
 def test_times_are_those_of_the_log_files_that_stand(tmp_path, monkeypatch):

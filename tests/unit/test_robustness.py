@@ -7,15 +7,19 @@ import pandas as pd
 import pytest
 import torch
 import xarray as xr
+from distributed import LocalCluster
 from sklearn.linear_model import Lasso
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from neuraldeps.errors import InputError
 from neuraldeps.glyphs import data_config, load_categories, render_bitmaps
+from neuraldeps.logs import job_log
+from neuraldeps.moments import second_moment
 from neuraldeps.networks import build_network, save_checkpoint
 from neuraldeps.poses import PosedGlyphs, bitmap_tensor
 from neuraldeps.robustness import (
     DependencyPenalty,
+    baseline_penalty,
     choose_pair,
     measure_dependency,
     measure_scores,
@@ -27,6 +31,7 @@ from neuraldeps.robustness_table import (
     Ranking,
     arm_measures,
     bootstrap_differences,
+    holm,
     mcnemar,
     ood_areas,
     shown_table,
@@ -36,6 +41,8 @@ from neuraldeps.robustness_table import (
 )
 from neuraldeps.stores import provenance, strings, write_store
 from neuraldeps.training import TrainingOptions, train
+from scripts import measure_robustness
+from tests.workflow.conftest import contents
 
 N = 6
 NAMES = ["RED CAT", "RED DOG", "BLUE FISH", "GREEN BIRD", "BLUE BIRD", "OLD HOUSE"]
@@ -78,7 +85,7 @@ def test_dead_logits_and_half_precision_give_a_finite_gradient():
 # --- the pair
 
 
-def paths_store(edges, max_support=3):
+def paths_store(edges, max_support=3, dead=()):
     """A store of paths with coefficients {(target, source): coefficient} at every size."""
     support = np.full((N, max_support, max_support), -1, np.int32)
     coef = np.zeros((N, max_support, max_support))
@@ -89,7 +96,11 @@ def paths_store(edges, max_support=3):
             support[target, :, slot], coef[target, :, slot] = source, value
     axes = ("target_category", "support_size", "slot")
     return xr.Dataset(
-        {"support_at_support_size": (axes, support), "coef_at_support_size": (axes, coef)},
+        {
+            "support_at_support_size": (axes, support),
+            "coef_at_support_size": (axes, coef),
+            "alpha_max": ("target_category", np.where(np.isin(np.arange(N), dead), 0.0, 1.0)),
+        },
         {
             "target_category": np.arange(N),
             "target_category_name": ("target_category", strings(NAMES)),
@@ -146,6 +157,14 @@ def test_a_pair_that_cannot_be_is_refused_in_one_line(edges, options, message):
     with pytest.raises(InputError, match=message) as error:
         choose_pair(paths_store(edges), **{"support_size": 2, **options})
     assert "\n" not in str(error.value)
+
+
+def test_a_configured_pair_of_a_dead_category_is_refused_before_anything_is_tuned():
+    line = r"pair.net: 'n4' depends on no category at any penalty .* name another i"
+    with pytest.raises(InputError, match=line):
+        choose_pair(
+            paths_store(EDGES, dead=[4]), wanted=["n4", "n0"], support_size=2, key="pair.net"
+        )
 
 
 def test_shape_distances_are_the_formula():
@@ -273,6 +292,47 @@ def test_equal_alpha_and_equal_ratio_are_the_same_for_the_baseline_alone(measure
     assert (measured["support_size"].values[0, :2] <= 1).all()
 
 
+def measured_by_script(planted, folder, name, **how):
+    """What the rule's script writes of the planted arms."""
+    (folder / "pair.json").write_text(json.dumps(PAIR))
+    path = folder / f"{name}.zarr"
+    given = {
+        "model": "net",
+        "seed": 0,
+        "dataset": "planted",
+        "gauge": "raw",
+        "ood_categories": "all",
+    }
+    given |= {"alpha": [0.05], "relative_alpha": []}
+    measure_robustness.main(planted, str(folder / "pair.json"), str(path), **given, **how)
+    return path
+
+
+def test_moments_are_reduced_on_the_jobs_threads(planted, measured, tmp_path, monkeypatch):
+    seen = []
+
+    def watch(*files, threads, **how):
+        seen.append((threads, dask.config.get("num_workers")))
+        return second_moment(*files, threads=threads, **how)
+
+    monkeypatch.setattr("neuraldeps.robustness.second_moment", watch)
+    path = measured_by_script(planted, tmp_path, "threads", scheduler=None, threads=3)
+    assert seen == [(3, 3)] * len(ARMS)
+    xr.testing.assert_identical(xr.open_zarr(path).load(), measured)
+
+
+def test_moments_are_reduced_on_the_scheduler_asked_for(planted, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # as in a job, whose folder is not the workers'
+    threads = measured_by_script(planted, tmp_path, "threads", scheduler=None, threads=1)
+    with job_log("measure.log"):
+        how = {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": None}
+        with LocalCluster(**how) as cluster:
+            address = cluster.scheduler_address
+            there = measured_by_script(planted, tmp_path, "there", scheduler=address, threads=1)
+    assert address in (tmp_path / "measure.log").read_text()
+    assert contents(there) == contents(threads)
+
+
 def test_moments_of_the_pair_are_numpys(planted, measured):
     for arm in ARMS:
         f = logits_of(planted, arm, "fit")
@@ -315,6 +375,55 @@ def test_a_dead_category_has_no_dependency():
     assert not solved["coef"].any()
 
 
+def test_a_dead_category_of_the_baseline_has_no_penalty_to_compare_at():
+    with pytest.raises(
+        InputError, match=r"robustness\.pair: category 0, i of the pair, depends on no"
+    ):
+        baseline_penalty(np.diag([0.0, 1.0, 2.0]), 0, 1)
+
+
+@pytest.fixture(scope="module")
+def partly_labelled(planted, tmp_path_factory):
+    """Measures with 30 % of the test labels removed, and with only the images that have one."""
+    folder = tmp_path_factory.mktemp("partly")
+    known = np.random.default_rng(2).random(300) > 0.3
+    found = []
+    for name, rows in ("partly", np.ones(300, bool)), ("labelled", known):
+        stores = {}
+        for arm in ARMS:
+            store = xr.open_zarr(planted[arm]["test"])
+            label = np.where(known, store["label"].values, -1)
+            path = folder / f"{name}_{arm}.zarr"
+            test = write_logits(path, store["logits"].values[rows], label[rows])
+            stores[arm] = planted[arm] | {"test": test}
+        found.append((stores, measure(stores)))
+    return found
+
+
+def test_images_without_a_label_are_in_no_accuracy_area_or_test(partly_labelled):
+    (_, partly), (_, labelled) = partly_labelled
+    assert arm_measures(partly) == arm_measures(labelled)
+    drawn, oracle = (bootstrap_differences([one], 20, seed=0) for one in (partly, labelled))
+    assert all(np.array_equal(drawn[what], oracle[what]) for what in oracle)
+    frames = [table3({"net": [one]}, n_bootstrap=20, seed=0) for one in (partly, labelled)]
+    pd.testing.assert_frame_equal(*frames)
+    notes = [
+        table3_notes({"net": [one]}, "", "", 20, with_paper=False) for one in (partly, labelled)
+    ]
+    assert notes[0] == notes[1]
+    inside = np.isfinite(partly["anomaly_score"].values)
+    np.testing.assert_array_equal(
+        inside, np.broadcast_to(partly["label"].values >= 0, inside.shape)
+    )
+
+
+def test_no_image_that_is_known_to_be_in_distribution_is_said(partly_labelled):
+    (stores, _), _ = partly_labelled
+    stores = {arm: paths | {"test": paths["ood"]} for arm, paths in stores.items()}
+    with pytest.raises(InputError, match=r"ood_categories is 'all': no image of .*ood\.zarr has a"):
+        measure(stores)
+
+
 # --- differences
 
 
@@ -350,6 +459,13 @@ def test_mcnemar_counts_who_alone_is_right():
     assert mcnemar(ours, ours) == 1.0
 
 
+def test_holms_adjustment_is_by_hand():
+    """Times 4, 3, 2, 1 in rising order, and never falling; what was not tested does not count."""
+    p = np.array([[0.01, 0.04], [np.nan, 0.03], [0.005, np.nan]])
+    expected = [[0.03, 0.06], [np.nan, 0.06], [0.02, np.nan]]
+    np.testing.assert_allclose(holm(p), expected, rtol=1e-12)
+
+
 def test_the_same_seed_gives_the_same_bytes(measured, tmp_path):
     written = []
     for run in ("one", "two"):
@@ -378,6 +494,12 @@ def test_seeds_are_averaged_and_tested_from_five_on(measured):
     assert 0 < frame.loc["baseline", "acc_p_seeds"] < 1
     assert np.isnan(frame.loc["literal", "aupr_p_seeds"])  # the same difference in every seed
     assert "acc_p_images" not in frame
+    tests = [
+        [f"{metric}_p_{kind}" for metric in ("acc", "aupr", "auroc")] for kind in ("seeds", "holm")
+    ]
+    np.testing.assert_array_equal(frame[tests[1]], holm(frame[tests[0]].to_numpy()))
+    notes = table3_notes({"net": seeds}, "", "", 20, with_paper=False)
+    assert any("up to 9 t-tests" in note and "Holm" in note for note in notes)
     shown, columns = shown_table(frame.reset_index())
     assert "±" in shown["acc_text"][0]
     assert "acc_p_seeds" in columns

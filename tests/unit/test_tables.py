@@ -159,6 +159,32 @@ def test_papers_numbers_stand_next_to_ours_for_the_papers_networks_only():
     assert "paper" not in set(tables.table1([one_case(stores[0])]).estimator)
 
 
+def counted(n_labelled, pseudo=(), n_samples=50):
+    """A store that says how many of 50 images have a label, of fit and of test."""
+    store = evaluation_store()
+    store["n_samples"] = ("split", np.full(2, n_samples))
+    store["n_labelled"] = ("split", np.array(n_labelled))
+    kinds = {True: "pseudo-positives (the target network's own top-1)", False: "labelled"}
+    store.attrs["positives"] = {one: kinds[one in pseudo] for one in ("fit", "test")}
+    return store
+
+
+def test_notes_say_at_which_penalty_the_paper_solves_and_which_labels_are_missing():
+    def notes(store, support_size=(3, 4)):
+        how = {"support_size": support_size, "with_paper": True}
+        return " ".join(tables.table1_notes([store], "fit", "test", **how))
+
+    whole = notes(counted([50, 50]))
+    assert "alpha 0.25 for Swin-T, 2.5 for the other networks" in whole
+    assert "the exact path with 3 to 4 categories" in whole
+    assert "the exact path with 5 categories" in notes(counted([50, 50]), (5, 5))
+    assert "have a label" not in whole
+    assert "Of 50 images of the split test 35 have a label" in notes(counted([50, 35]))
+    assert "Of 50 images of the split fit 20 have a label" in notes(counted([20, 50]))
+    without = notes(counted([50, 50], pseudo=["fit"]))
+    assert "split fit have no labels: a case is the best on its pseudo-positives" in without
+
+
 def test_distribution_is_that_of_the_categories():
     store = evaluation_store()
     for name in (ERROR, f"{ERROR}_at_penalty"):
