@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
-from neuraldeps.errors import InputError
+from neuraldeps.errors import InputError, first_line
 
 SPLIT_DEFAULTS = {"labels": True, "n_views": 1, "dataset_download": False}
 SOURCES = ("train", "pretrained", "checkpoint", "logits")
@@ -123,7 +123,7 @@ def _one_line(error: ValidationError) -> str:
                 f"{key} has {len(value)} entries; it needs at least {error.validator_value}{about}"
             )
         case _:
-            return f"{key} is {value!r}: {error.message.splitlines()[0]}{about}"
+            return f"{key} is {value!r}: {first_line(error)}{about}"
 
 
 def _filled(value: Any, schema: Mapping[str, Any]) -> Any:

@@ -10,7 +10,7 @@ import xarray as xr
 import zarr
 import zarr.errors
 
-from neuraldeps.errors import InputError
+from neuraldeps.errors import InputError, first_line
 from neuraldeps.logs import progress
 from neuraldeps.stores import ShardedArray, file_digest, strings
 
@@ -48,7 +48,7 @@ def open_logits(path: str, key: str) -> tuple[Any, dict[str, np.ndarray]]:
             array = zarr.open(path, mode="r")
     except (OSError, ValueError, zarr.errors.BaseZarrError) as error:
         raise InputError(
-            f"{key}: {path} cannot be opened ({str(error).splitlines()[0]}); give a .npy file or a Zarr store"
+            f"{key}: {path} cannot be opened ({first_line(error)}); give a .npy file or a Zarr store"
         ) from error
     if isinstance(array, zarr.Group):
         group = dict(array.arrays())

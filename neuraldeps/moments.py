@@ -16,7 +16,7 @@ import zarr
 from dask.delayed import Delayed
 from threadpoolctl import threadpool_limits
 
-from neuraldeps.errors import StoreError
+from neuraldeps.errors import StoreError, first_line
 from neuraldeps.stores import fingerprint, open_store, provenance
 
 Gauge = Literal["raw", "zero_mean"]
@@ -58,7 +58,7 @@ class LogitsFile:
             logits = np.asarray(array[first:last], dtype=np.float64)
         except ValueError as error:
             raise StoreError(
-                f"{self.path}: rows {first}:{last} are damaged ({error}); remove the store and extract again"
+                f"{self.path}: rows {first}:{last} are damaged ({first_line(error)}); remove the store and extract again"
             ) from error
         if not np.isfinite(logits).all():
             raise StoreError(
