@@ -170,6 +170,12 @@ def _model_contradictions(config: Mapping[str, Any]) -> Iterable[str]:
             yield f"models.{model} is a network but dataset.name is logits; give models.{model}.logits"
         elif given == ["train"] and dataset["name"] == "images":
             yield from _training_contradictions(config, f"models.{model}.train", spec["train"])
+        for part in ("labels", "paths"):
+            for split in sorted(spec.get(part, {}).keys() - spec.get("logits", {}).keys()):
+                yield (
+                    f"models.{model}.{part}.{split} is of imported logits, but there is no "
+                    f"models.{model}.logits.{split}; add it, or remove the other"
+                )
         for split in config["splits"].values():
             if given == ["logits"] and split not in spec["logits"]:
                 yield f"missing key models.{model}.logits.{split}; add the path of its logits"
