@@ -260,12 +260,18 @@ def second_moment(
 def check_partners(source: xr.Dataset, target: xr.Dataset, names: tuple[str, str]) -> None:
     """Refuse two logits stores that are not over the same categories and images, in the same order.
 
+    Codes, paths and labels are compared where both stores have them; -1 is no label.
+
     Raises
     ------
     StoreError
-        One line with both stores' names, the first difference and the mend.
+        One line with both stores' names, the first difference and the fix.
     """
-    for coordinate, dimension in (("category_code", "category"), ("path", "sample")):
+    for coordinate, dimension, called, what in (
+        ("category_code", "category", "category {} is", "categories"),
+        ("path", "sample", "image {} is", "images"),
+        ("label", "sample", "the label of image {} is", "images"),
+    ):
         counts = source.sizes[dimension], target.sizes[dimension]
         if counts[0] != counts[1]:
             raise StoreError(
@@ -279,12 +285,14 @@ def check_partners(source: xr.Dataset, target: xr.Dataset, names: tuple[str, str
             ours, theirs = (
                 store[coordinate][start : start + COMPARED].values for store in (source, target)
             )
-            different = np.flatnonzero(ours != theirs)
-            if different.size:
-                at = int(different[0])
+            differ = ours != theirs
+            if coordinate == "label":
+                differ &= (ours >= 0) & (theirs >= 0)
+            if differ.any():
+                at = int(differ.argmax())
                 raise StoreError(
-                    f"{names[1]}: {dimension} {start + at} is {theirs[at]} where {names[0]} has "
-                    f"{ours[at]}; bring both networks' {dimension} into the same order"
+                    f"{names[1]}: {called.format(start + at)} {theirs[at]} where {names[0]} has "
+                    f"{ours[at]}; bring both networks' {what} into the same order"
                 )
 
 
