@@ -15,7 +15,7 @@ import zarr
 from numba import njit
 
 from neuraldeps.logs import progress
-from neuraldeps.moments import Gauge, LogitsFile
+from neuraldeps.moments import Gauge, LogitsFile, masked_categories
 
 GRAM_BYTES = 2**24  # of the normal equations that are solved at once
 SINGULAR = 1e-8  # part of a category's second moment that the others of a support leave unexplained
@@ -315,7 +315,8 @@ def evaluate(
     -------
     Evaluation
         For every target and candidate: errors |g_i - w.f| over all and over positive images,
-        and how many images are right when g_i is replaced by w.f and the rest left.
+        and how many images are right when g_i is replaced by w.f and the rest left. Targets that
+        are masked have NaN for errors.
 
     References
     ----------
@@ -337,7 +338,16 @@ def evaluate(
             original_correct += int((chunk.top == chunk.label).sum())
             n_labelled += int((chunk.label >= 0).sum())
     sums.correct[:] += original_correct
+    _leave_out(sums, np.isin(candidates.targets, masked_categories(target.path)), original_correct)
     return Evaluation(sums, original_correct, len(label), n_labelled, pseudo_positives)
+
+
+def _leave_out(sums: Sums, masked: np.ndarray, original_correct: int) -> None:
+    """Nothing is predicted of masked targets: they have no error, and no logit is replaced."""
+    for total in (sums.error, sums.error_positive, sums.size, sums.size_positive):
+        total[masked] = np.nan
+    sums.correct[masked] = original_correct
+    sums.correct_positive[masked] = sums.original_correct_positive[masked, None]
 
 
 def refit(

@@ -296,6 +296,11 @@ def check_partners(source: xr.Dataset, target: xr.Dataset, names: tuple[str, str
                 )
 
 
+def masked_categories(path: str) -> list[int]:
+    """Categories of a logits store that hold the least float in every image: they take no part."""
+    return open_store(path).attrs.get("masked_categories", [])
+
+
 def moment_dataset(
     source_path: str, target_path: str, gauge: Gauge, models: tuple[str, str], **how: Any
 ) -> xr.Dataset:
@@ -320,13 +325,23 @@ def moment_dataset(
     Raises
     ------
     StoreError
-        As `check_partners` and `second_moment`.
+        As `check_partners` and `second_moment`, or where masked categories meet `zero_mean`.
     """
     paths = source_path, target_path
     # stores of their own: the paths of all images, read here, are let go
     check_partners(open_store(source_path), open_store(target_path), paths)
     stores = [open_store(path) for path in paths]
+    masked = [masked_categories(path) for path in paths]
+    for path, categories in zip(paths, masked, strict=True):
+        if categories and gauge == "zero_mean":
+            raise StoreError(
+                f"moments.gauge is zero_mean, but {path} has masked categories, {categories}, whose "
+                "logits swamp the mean; take raw, or remove their columns from all logits"
+            )
     moments = second_moment(LogitsFile(source_path, gauge), LogitsFile(target_path, gauge), **how)
+    # like categories that are always 0, masked ones are in no dependency
+    moments.second_moment[masked[0]] = moments.second_moment[:, masked[1]] = 0.0
+    moments.source_mean[masked[0]] = moments.target_mean[masked[1]] = 0.0
     log.info("%d images, mean logit %.6g", moments.n_samples, moments.source_mean.mean())
     coords: dict[str, Any] = {}
     coords |= side_coordinates(stores[0], "source")

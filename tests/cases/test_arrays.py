@@ -123,6 +123,21 @@ def test_infinite_masks_are_refused(tmp_path):
     )
 
 
+def test_the_rest_is_solved_where_classes_have_the_least_float(tmp_path):
+    for split, (values, _) in arrays(tmp_path).items():
+        values[:, [2, 9]] = np.finfo(np.float32).min
+        np.save(tmp_path / f"{split}.npy", values)
+    configure(tmp_path, mine={"logits": LOGITS, "labels": LABELS})
+    target = "results/evaluation/mine--mine.zarr"
+    accepted(tmp_path, target)
+    evaluation = xr.open_zarr(tmp_path / target).load().sel(split="test", estimator="refit")
+    assert not np.isin(evaluation["support"], [2, 9]).any()
+    planted = evaluation.sel(target_category=0, support_size=2)
+    assert set(planted["support"].values[:2]) == {3, 7}
+    assert float(planted["relative_error"]) < 1e-6
+    assert np.isnan(evaluation["absolute_error"].sel(target_category=[2, 9])).all()
+
+
 def test_a_chunk_written_over_is_imported_again(tmp_path):
     values = arrays(tmp_path)["fit"][0]
     array = zarr.create_array(tmp_path / "fit.zarr", data=values, chunks=(100, N), compressors=None)

@@ -12,6 +12,7 @@ import zarr
 
 from neuraldeps.arrays import check_headers, folder_state
 from neuraldeps.errors import InputError, StoreError
+from neuraldeps.evaluation import Candidates, evaluate
 from neuraldeps.importing import (
     Column,
     describe_logits,
@@ -19,7 +20,7 @@ from neuraldeps.importing import (
     read_labels,
     read_paths,
 )
-from neuraldeps.moments import moment_dataset
+from neuraldeps.moments import LogitsFile, moment_dataset
 from scripts.import_logits import main as import_logits
 
 N, ROWS, KEY = 12, 400, "models.m.logits.fit"
@@ -293,6 +294,50 @@ def test_categories_that_are_constants_are_reported(tmp_path, caplog):
     values[:, 2], values[:, 4] = -1e9, 0
     bring_array(values, tmp_path)
     assert "for an intercept: 2" in caplog.text.splitlines()[-1]
+
+
+@pytest.fixture
+def masked(tmp_path):
+    """Imported logits with two masked categories, and the same without them."""
+    values = LOGITS.copy()
+    values[:, 0] = 0.5 * values[:, 3] - 0.25 * values[:, 7]
+    kept = np.delete(values, [2, 9], axis=1)
+    values[:, [2, 9]] = LEAST
+    for name, logits in (("masked", values), ("kept", kept)):
+        bring_array(logits, tmp_path / name)
+    return [str(tmp_path / name / "out.zarr") for name in ("masked", "kept")]
+
+
+def test_masked_categories_are_in_no_second_moment(masked):
+    with_masks, kept = (moment_dataset(path, path, "raw", ("m", "m")) for path in masked)
+    others = np.delete(np.arange(N), [2, 9])
+    moment = with_masks["second_moment"].values
+    # the same products in another blocking of BLAS
+    np.testing.assert_allclose(
+        moment[np.ix_(others, others)], kept["second_moment"].values, rtol=1e-13
+    )
+    assert (moment[[2, 9]] == 0).all()
+    assert (moment[:, [2, 9]] == 0).all()
+    assert (with_masks["source_mean"].values[[2, 9]] == 0).all()
+
+
+def test_masked_categories_swamp_the_mean_of_an_image(masked):
+    with pytest.raises(StoreError, match=r"zero_mean, but .*masked categories, \[2, 9\].*take raw"):
+        moment_dataset(masked[0], masked[0], "zero_mean", ("m", "m"))
+
+
+def test_masked_targets_have_no_error(masked):
+    support = np.array([[[3, 7]], [[-1, -1]]], np.int32)
+    candidates = Candidates.from_padded(
+        np.array([0, 2]), support, np.array([[[0.5, -0.25]], [[0, 0]]])
+    )
+    file = LogitsFile(masked[0])
+    result = evaluate(file, file, candidates, LABEL)
+    # float32 holds the planted combination to about 1e-7 of each logit
+    assert result.sums.error[0, 0] < 1e-6 * ROWS
+    assert np.isnan(result.sums.error[1]).all()
+    assert np.isnan(result.sums.size[1])
+    assert result.sums.correct[1, 0] == result.original_correct
 
 
 # ------------------------------------------------------------------------------- names and labels
