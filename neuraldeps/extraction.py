@@ -14,15 +14,15 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-import xarray as xr
 from timm.data import resolve_model_data_config
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from neuraldeps.errors import InputError
 from neuraldeps.images import Images, open_images, read_coords
+from neuraldeps.logits import lay_out_logits
 from neuraldeps.networks import Standardise, build_network, load_checkpoint, weights_digest
-from neuraldeps.stores import ShardedArray, provenance, rows_per_shard, to_be_written
+from neuraldeps.stores import ShardedArray
 
 logger = logging.getLogger(__name__)
 
@@ -57,48 +57,6 @@ class ExtractionOptions:
     def as_config(self) -> dict[str, Any]:
         """Values that logits depend on, for provenance: all but the device."""
         return {name: value for name, value in asdict(self).items() if name != "device"}
-
-
-def lay_out_logits(
-    path: str,
-    coords: xr.Dataset,
-    *,
-    made_by: str,
-    config: Mapping[str, Any],
-    sources: Mapping[str, str],
-    rows: int | None = None,
-) -> ShardedArray:
-    """Lay out a store of logits.
-
-    Parameters
-    ----------
-    path : str
-        Declared path of the finished store.
-    coords : xarray.Dataset
-        Coordinates along `sample` and `category`, which are carried over.
-    made_by : str
-        Name of the rule.
-    config, sources : mapping
-        For `neuraldeps.stores.provenance`.
-    rows : int, optional
-        Rows per shard; 32 MiB worth of them by default.
-
-    Returns
-    -------
-    ShardedArray
-        `logits` (sample, category), float32.
-    """
-    shape = (coords.sizes["sample"], coords.sizes["category"])
-    title = "Logits of every image: raw, neither centred nor normalised"
-    template = xr.Dataset(
-        {"logits": (("sample", "category"), to_be_written(shape, np.float32))},
-        coords=coords.coords,
-        attrs=provenance(
-            made_by, title, config=config, sources=sources, packages=("torch", "timm")
-        ),
-    )
-    template["logits"].attrs = {"long_name": "logit", "units": "logit"}
-    return ShardedArray(template, "logits", path, rows or rows_per_shard(4 * shape[1]))
 
 
 def prepare_extraction(

@@ -16,7 +16,7 @@ import zarr
 from dask.delayed import Delayed
 from threadpoolctl import threadpool_limits
 
-from neuraldeps.errors import StoreError
+from neuraldeps.errors import StoreError, first_line
 from neuraldeps.stores import fingerprint, open_store, provenance
 
 Gauge = Literal["raw", "zero_mean"]
@@ -58,7 +58,7 @@ class LogitsFile:
             logits = np.asarray(array[first:last], dtype=np.float64)
         except ValueError as error:
             raise StoreError(
-                f"{self.path}: rows {first}:{last} are damaged ({error}); remove the store and extract again"
+                f"{self.path}: rows {first}:{last} are damaged ({first_line(error)}); remove the store and extract again"
             ) from error
         if not np.isfinite(logits).all():
             raise StoreError(
@@ -260,12 +260,18 @@ def second_moment(
 def check_partners(source: xr.Dataset, target: xr.Dataset, names: tuple[str, str]) -> None:
     """Refuse two logits stores that are not over the same categories and images, in the same order.
 
+    Codes, paths and labels are compared where both stores have them; -1 is no label.
+
     Raises
     ------
     StoreError
-        One line with both stores' names, the first difference and the mend.
+        One line with both stores' names, the first difference and the fix.
     """
-    for coordinate, dimension in (("category_code", "category"), ("path", "sample")):
+    for coordinate, dimension, called, what in (
+        ("category_code", "category", "category {} is", "categories"),
+        ("path", "sample", "image {} is", "images"),
+        ("label", "sample", "the label of image {} is", "images"),
+    ):
         counts = source.sizes[dimension], target.sizes[dimension]
         if counts[0] != counts[1]:
             raise StoreError(
@@ -279,13 +285,20 @@ def check_partners(source: xr.Dataset, target: xr.Dataset, names: tuple[str, str
             ours, theirs = (
                 store[coordinate][start : start + COMPARED].values for store in (source, target)
             )
-            different = np.flatnonzero(ours != theirs)
-            if different.size:
-                at = int(different[0])
+            differ = ours != theirs
+            if coordinate == "label":
+                differ &= (ours >= 0) & (theirs >= 0)
+            if differ.any():
+                at = int(differ.argmax())
                 raise StoreError(
-                    f"{names[1]}: {dimension} {start + at} is {theirs[at]} where {names[0]} has "
-                    f"{ours[at]}; bring both networks' {dimension} into the same order"
+                    f"{names[1]}: {called.format(start + at)} {theirs[at]} where {names[0]} has "
+                    f"{ours[at]}; bring both networks' {what} into the same order"
                 )
+
+
+def masked_categories(path: str) -> list[int]:
+    """Categories of a logits store that hold the least float in every image: they take no part."""
+    return open_store(path).attrs.get("masked_categories", [])
 
 
 def moment_dataset(
@@ -312,13 +325,23 @@ def moment_dataset(
     Raises
     ------
     StoreError
-        As `check_partners` and `second_moment`.
+        As `check_partners` and `second_moment`, or where masked categories meet `zero_mean`.
     """
     paths = source_path, target_path
     # stores of their own: the paths of all images, read here, are let go
     check_partners(open_store(source_path), open_store(target_path), paths)
     stores = [open_store(path) for path in paths]
+    masked = [masked_categories(path) for path in paths]
+    for path, categories in zip(paths, masked, strict=True):
+        if categories and gauge == "zero_mean":
+            raise StoreError(
+                f"moments.gauge is zero_mean, but {path} has masked categories, {categories}, whose "
+                "logits swamp the mean; take raw, or remove their columns from all logits"
+            )
     moments = second_moment(LogitsFile(source_path, gauge), LogitsFile(target_path, gauge), **how)
+    # like categories that are always 0, masked ones are in no dependency
+    moments.second_moment[masked[0]] = moments.second_moment[:, masked[1]] = 0.0
+    moments.source_mean[masked[0]] = moments.target_mean[masked[1]] = 0.0
     log.info("%d images, mean logit %.6g", moments.n_samples, moments.source_mean.mean())
     coords: dict[str, Any] = {}
     coords |= side_coordinates(stores[0], "source")

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from timm.data import resolve_model_data_config
 from torch import Tensor, nn
 
-from neuraldeps.errors import InputError
+from neuraldeps.errors import InputError, first_line
 from neuraldeps.stores import aside
 
 logger = logging.getLogger(__name__)
@@ -117,12 +117,12 @@ def build_network(
     except OSError as error:
         raise InputError(
             f"models.{name}.pretrained: the weights of {architecture} cannot be fetched "
-            f"({_first_line(error)}); connect to the network, or give models.{name}.checkpoint"
+            f"({first_line(error)}); connect to the network, or give models.{name}.checkpoint"
         ) from error
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:
         raise InputError(
             f"models.{name}.model_kwargs: {architecture} cannot be built with {model_kwargs} "
-            f"({_first_line(error)}); take options of its timm constructor"
+            f"({first_line(error)}); take options of its timm constructor"
         ) from error
     return network.eval()
 
@@ -183,7 +183,7 @@ def load_checkpoint(network: nn.Module, path: str, name: str) -> None:
         weights = timm.models.load_state_dict(path, device="cpu", weights_only=True)
     except (SafetensorError, UnpicklingError, RuntimeError, OSError, AttributeError) as error:
         raise InputError(
-            f"{key} cannot be read as weights alone ({_first_line(error)}); "
+            f"{key} cannot be read as weights alone ({first_line(error)}); "
             "give safetensors or a saved state dict"
         ) from error
     own = network.state_dict()
@@ -287,7 +287,7 @@ def describe_network(
         except (RuntimeError, AssertionError, ValueError) as error:
             raise InputError(
                 f"models.{name}.architecture: {spec['architecture']} does not take images of "
-                f"{data_config['input_size']} ({_first_line(error)}); correct img_size in its model_kwargs"
+                f"{data_config['input_size']} ({first_line(error)}); correct img_size in its model_kwargs"
             ) from error
     if logits.shape != (1, n_categories):
         raise InputError(
@@ -318,7 +318,3 @@ def _feature_dimension(network: Any) -> int:
 
 def _nearest(architecture: str) -> list[str]:
     return difflib.get_close_matches(architecture, timm.list_models(), n=3, cutoff=0)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

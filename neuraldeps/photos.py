@@ -20,7 +20,7 @@ from timm.data import ImageNetInfo, create_dataset
 from timm.data.dataset import IterableImageDataset
 from timm.data.readers.reader_image_folder import ReaderImageFolder
 
-from neuraldeps.errors import InputError
+from neuraldeps.errors import InputError, first_line
 from neuraldeps.stores import provenance, strings
 
 logger = logging.getLogger(__name__)
@@ -86,11 +86,11 @@ def open_source(spec: Mapping[str, Any], key: str) -> Any:
         return create_dataset(name, root=root, split=spec.get("split") or "validation", **options)
     except ImportError as error:
         raise InputError(
-            f"{key}.dataset: {name} needs a package that is not installed ({_first_line(error)}); install it"
+            f"{key}.dataset: {name} needs a package that is not installed ({first_line(error)}); install it"
         ) from error
     except (AssertionError, OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{key}: {name or root} cannot be opened ({_first_line(error)}); correct dataset, "
+            f"{key}: {name or root} cannot be opened ({first_line(error)}); correct dataset, "
             "data_dir or split"
         ) from error
 
@@ -210,7 +210,7 @@ def list_table(path: str, root: str | None, categories: Categories, key: str) ->
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
-            f"{key}.csv: {path} cannot be read ({_first_line(error)}); correct the path"
+            f"{key}.csv: {path} cannot be read ({first_line(error)}); correct the path"
         ) from error
     if not rows or "path" not in rows[0]:
         columns = ", ".join(map(str, rows[0])) if rows else "no rows"
@@ -613,7 +613,7 @@ def _read_categories(path: str) -> Categories:
         found = Categories([row["code"] for row in rows], [row["name"] for row in rows])
     except (OSError, KeyError, UnicodeDecodeError) as error:
         raise InputError(
-            f"dataset.categories: {path} cannot be read ({_first_line(error)}); give the columns code "
+            f"dataset.categories: {path} cannot be read ({first_line(error)}); give the columns code "
             "and name"
         ) from error
     twice = [code for code, count in Counter(found.codes).items() if count > 1]
@@ -629,7 +629,3 @@ def _digest(paths: Sequence[str], labels: np.ndarray, access: str) -> str:
         size = os.path.getsize(path) if access == "files" else ""
         digest.update(f"{path} {label} {size}\n".encode())
     return digest.hexdigest()
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,5 +1,11 @@
 # in:  results/images/{split}.zarr, results/networks/{model}/, or logits from elsewhere
 # out: results/logits/{model}/{split}.zarr (sample, category)
+from neuraldeps.arrays import check_headers, folder_state
+
+try:
+    check_headers(config)
+except InputError as error:
+    raise WorkflowError(str(error)) from None
 
 
 rule extract_logits_part:
@@ -69,6 +75,9 @@ rule import_logits:
         labels=lambda wildcards: model_spec(wildcards)
         .get("labels", {})
         .get(wildcards.split, []),
+        paths=lambda wildcards: model_spec(wildcards)
+        .get("paths", {})
+        .get(wildcards.split, []),
         images=(
             "results/images/{split}.zarr"
             if config["dataset"]["name"] != "logits"
@@ -92,5 +101,10 @@ rule import_logits:
     params:
         n_categories=N_CATEGORIES,
         rows=config["extraction"]["rows_per_shard"],
+        # a folder's own time does not tell that a chunk in it was written over; of the wildcards
+        # alone, since Snakemake compares no parameter that is made from the input
+        state=lambda wildcards: folder_state(
+            model_spec(wildcards)["logits"][wildcards.split]
+        ),
     script:
         "../scripts/import_logits.py"

@@ -11,7 +11,7 @@ import dask
 from threadpoolctl import threadpool_limits
 from tqdm.dask import TqdmCallback
 
-from neuraldeps.errors import InputError
+from neuraldeps.errors import InputError, first_line
 from neuraldeps.logs import job_log
 from neuraldeps.moments import moment_dataset
 from neuraldeps.stores import write_store
@@ -75,7 +75,8 @@ def connect(scheduler: str) -> "Client":
     except ImportError as error:
         client.close()
         raise InputError(
-            f"dask.scheduler is {scheduler}: its workers cannot import neuraldeps ({error}); "
+            f"dask.scheduler is {scheduler}: its workers cannot import neuraldeps "
+            f"({first_line(error)}); "
             "start them in this project's environment, with `pip install -e .` done"
         ) from error
     logging.getLogger(__name__).info("%s with %d workers", scheduler, len(workers))

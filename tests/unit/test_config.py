@@ -146,6 +146,20 @@ def test_labels_are_given_for_every_model_or_for_none():
         check_config(config, "config.yaml")
 
 
+@pytest.mark.parametrize("part", ["labels", "paths"])
+def test_labels_and_paths_are_of_imported_logits(part):
+    config = yaml.safe_load((ROOT / "tests/workflow/planted.yaml").read_text())
+    model = next(iter(config["models"]))
+    spec = config["models"][model]
+    spec[part] = {split: f"{split}.npy" for split in spec["logits"]}
+    config["dataset"]["splits"]["more"] = {}
+    check_config(config, "config.yaml")
+    spec[part]["more"] = "more.npy"
+    message = rf"models\.{model}\.{part}\.more is of imported logits, but there is no models\."
+    with pytest.raises(InputError, match=message):
+        check_config(config, "config.yaml")
+
+
 PHOTOS = [
     ({}, r"splits\.fit has no images; add data_dir"),
     ({"csv": "a.csv", "split": "train"}, r"splits\.fit has csv and one of dataset, split"),

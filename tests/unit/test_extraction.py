@@ -19,7 +19,7 @@ from neuraldeps.errors import InputError, StoreError
 from neuraldeps.extraction import ExtractionOptions, extract_logits, lay_out_logits
 from neuraldeps.glyphs import data_config
 from neuraldeps.images import StoredImages
-from neuraldeps.importing import copy_logits, describe_logits, open_logits
+from neuraldeps.importing import Column, copy_logits, describe_logits, open_logits, read_labels
 from neuraldeps.networks import build_network
 from neuraldeps.stores import provenance, strings, write_store
 
@@ -228,7 +228,7 @@ def test_logits_from_elsewhere_are_copied(images, tmp_path, kind):
     assert set(carried) == (set() if kind != "store" else {*images.coords.coords} - {"category"})
     coords = describe_logits(array, carried, "key", n_categories=N_CATEGORIES)
     store = layout(type("Coords", (), {"coords": coords}), tmp_path / "out.zarr")
-    copy_logits(array, store)
+    copy_logits(array, store, "key")
     out = xr.open_zarr(tmp_path / "out.zarr")
     np.testing.assert_array_equal(out["logits"].values, LOGITS.astype(np.float32))
     if kind == "store":
@@ -256,7 +256,8 @@ def test_logits_that_do_not_fit_are_refused_in_one_line(images, tmp_path):
     refused("no array `logits` but flat", open_logits, str(tmp_path / "two.zarr"), key)
 
     def describe(array=LOGITS, carried=None, n_categories=N_CATEGORIES, **kwargs):
-        return describe_logits(array, carried or {}, key, n_categories=n_categories, **kwargs)
+        columns = {name: Column(name, values) for name, values in (carried or {}).items()}
+        return describe_logits(array, columns, key, n_categories=n_categories, **kwargs)
 
     refused("has 7 categories, dataset.n_categories is 8", describe, n_categories=8)
     refused(r"label has shape \(5,\)", describe, carried={"label": np.zeros(5, int)})
@@ -271,13 +272,13 @@ def test_logits_that_do_not_fit_are_refused_in_one_line(images, tmp_path):
         carried={"category_code": swapped},
         images=images.coords,
     )
-    assert describe(carried={"path": own["path"]}, images=images.coords) is images.coords
+    described = describe(carried={"path": own["path"]}, images=images.coords)
+    xr.testing.assert_identical(xr.Dataset(described.coords), xr.Dataset(images.coords.coords))
 
 
 def test_labels_come_from_a_file(tmp_path):
     labels = np.arange(N) % N_CATEGORIES
     np.save(tmp_path / "labels.npy", labels)
-    coords = describe_logits(
-        LOGITS, {}, "key", n_categories=N_CATEGORIES, labels=str(tmp_path / "labels.npy")
-    )
+    carried = {"label": read_labels(str(tmp_path / "labels.npy"), "models.m.labels.fit")}
+    coords = describe_logits(LOGITS, carried, "key", n_categories=N_CATEGORIES)
     np.testing.assert_array_equal(coords["label"], labels)
