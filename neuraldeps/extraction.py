@@ -19,9 +19,10 @@ from timm.data import resolve_model_data_config
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from neuraldeps.checkpoints import load_checkpoint, weights_digest
 from neuraldeps.errors import InputError
 from neuraldeps.images import Images, open_images, read_coords
-from neuraldeps.networks import Standardise, build_network, load_checkpoint, weights_digest
+from neuraldeps.networks import Standardise, build_network
 from neuraldeps.stores import ShardedArray, provenance, rows_per_shard, to_be_written
 
 logger = logging.getLogger(__name__)

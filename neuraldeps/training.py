@@ -30,9 +30,10 @@ from timm.utils import accuracy
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
+from neuraldeps.checkpoints import save_checkpoint
 from neuraldeps.decoding import TrainingPhotos
 from neuraldeps.errors import InputError
-from neuraldeps.networks import Standardise, save_checkpoint
+from neuraldeps.networks import Standardise
 from neuraldeps.poses import PosedGlyphs, bitmap_tensor, seed_of
 from neuraldeps.stores import aside, fingerprint, open_store
 

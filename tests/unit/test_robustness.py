@@ -10,9 +10,10 @@ import xarray as xr
 from sklearn.linear_model import Lasso
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from neuraldeps.checkpoints import save_checkpoint
 from neuraldeps.errors import InputError
 from neuraldeps.glyphs import data_config, load_categories, render_bitmaps
-from neuraldeps.networks import build_network, save_checkpoint
+from neuraldeps.networks import build_network
 from neuraldeps.poses import PosedGlyphs, bitmap_tensor
 from neuraldeps.robustness import (
     DependencyPenalty,
