@@ -17,6 +17,9 @@ from neuraldeps.training import train_to
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
+# fine-tuning has no warm-up, and none of the options that the baseline's schedule may have
+PLAIN = {"opt_kwargs": {}, "warmup_epochs": 0, "warmup_lr": 0.0, "min_lr": 0.0, "sched_kwargs": {}}
+
 
 def main(
     images: str,
@@ -49,7 +52,7 @@ def main(
         curve,
         network,
         described,
-        options,
+        {**options, **PLAIN},
         images=images,
         seed=seed_of(seed, "finetune"),
         made_of=made_of,

@@ -36,7 +36,8 @@ from neuraldeps.robustness_table import (
     write_table3,
 )
 from neuraldeps.stores import provenance, strings, write_store
-from neuraldeps.training import TrainingOptions, train
+from neuraldeps.training import train
+from tests.options import training_options
 
 N = 6
 NAMES = ["RED CAT", "RED DOG", "BLUE FISH", "GREEN BIRD", "BLUE BIRD", "OLD HOUSE"]
@@ -407,7 +408,7 @@ def fine_tuned(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fine_tuned")
     bitmaps = bitmap_tensor(render_bitmaps(load_categories(10, 0)[0]))
     data = PosedGlyphs(bitmaps, 32, 4, 32, 0)
-    options = TrainingOptions(epochs=1, batch_size=32, lr=0.05)
+    options = training_options(epochs=1, batch_size=32, lr=0.05)
 
     def tuned(name, penalty):
         spec = {"architecture": "test_efficientnet"}
