@@ -1,8 +1,10 @@
 """Logits of images under a network, into a store, shard by shard, without the device ever waiting."""
 
+import contextlib
 import itertools
 import json
 import logging
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -18,10 +20,11 @@ from timm.data import resolve_model_data_config
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from neuraldeps.checkpoints import load_checkpoint, weights_digest
 from neuraldeps.errors import InputError
 from neuraldeps.images import Images, open_images, read_coords
 from neuraldeps.logits import lay_out_logits
-from neuraldeps.networks import Standardise, build_network, load_checkpoint, weights_digest
+from neuraldeps.networks import Standardise, build_network
 from neuraldeps.stores import ShardedArray
 
 logger = logging.getLogger(__name__)
@@ -30,14 +33,16 @@ AHEAD = 4
 Item = TypeVar("Item")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ExtractionOptions:
     """How to run a network; names and meanings are those of timm's validation script.
 
     Attributes
     ----------
     batch_size : int
-        Batches begin anew in every shard, so that no logit depends on where a job began.
+        Images per forward pass. Where a shard has, or all images are, fewer, as many as those: every
+        batch of a store has one size (the last of a shard is filled up), so that no logit depends on
+        where a job began, nor on which other images there are.
     device : str
         `auto`, or a device of PyTorch.
     amp, amp_dtype
@@ -47,16 +52,17 @@ class ExtractionOptions:
         Compile the network, with the backend of this name or the default one.
     """
 
-    batch_size: int = 512
+    batch_size: int
     device: str = "auto"
-    amp: bool = False
-    amp_dtype: str = "bfloat16"
-    channels_last: bool = True
-    torchcompile: bool | str = False
+    amp: bool
+    amp_dtype: str
+    channels_last: bool
+    torchcompile: bool | str
 
     def as_config(self) -> dict[str, Any]:
         """Values that logits depend on, for provenance: all but the device."""
-        return {name: value for name, value in asdict(self).items() if name != "device"}
+        options = {name: value for name, value in asdict(self).items() if name != "device"}
+        return options | {"tf32": False}
 
 
 def prepare_extraction(
@@ -163,18 +169,18 @@ def extract_logits(
     logits.begin()
     mine = [shard for shard in logits.missing() if shard % parts == part]
     n_images = sum(last - first for first, last in map(logits.bounds, mine))
+    size = min(options.batch_size, logits.bounds(0)[1])
     if not mine:
         logger.info("part %d of %d: nothing is missing", part + 1, parts)
         return
     batches = (
         (mine[number], pixels)
-        for number, pixels in images.stream(
-            [logits.bounds(shard) for shard in mine], options.batch_size
-        )
+        for number, pixels in images.stream([logits.bounds(shard) for shard in mine], size)
     )
-    run = _Runner(network, options)
+    run = _Runner(network, options, size)
     began = time.perf_counter()
     with (
+        reproducible(run.device),
         ThreadPoolExecutor(1) as reader,
         ThreadPoolExecutor(1) as writer,
         tqdm(total=n_images, desc="extract", unit="image", unit_scale=True, mininterval=1) as bar,
@@ -203,14 +209,14 @@ def extract_logits(
 class _Runner:
     """A network on its device, given pixels and giving logits."""
 
-    def __init__(self, network: nn.Module, options: ExtractionOptions) -> None:
+    def __init__(self, network: nn.Module, options: ExtractionOptions, size: int) -> None:
+        self.size = size
         self.device = torch.device(options.device if options.device != "auto" else _best_device())
         self.format = torch.channels_last if options.channels_last else torch.contiguous_format
         self.standardise = Standardise(resolve_model_data_config(network)).to(self.device)
         self.network: Callable[[Tensor], Tensor] = network.to(self.device).to(
             memory_format=self.format
         )
-        torch.backends.cudnn.benchmark = True
         if options.torchcompile:
             backend = "inductor" if options.torchcompile is True else options.torchcompile
             self.network = torch.compile(self.network, backend=backend)
@@ -221,13 +227,44 @@ class _Runner:
     @torch.inference_mode()
     def __call__(self, pixels: np.ndarray) -> Tensor:
         """Logits (image, category), on the device, perhaps still being worked out."""
-        batch = torch.from_numpy(pixels)
+        batch = torch.from_numpy(_filled(pixels, self.size))
         if self.device.type == "cuda":
             batch = batch.pin_memory()
         batch = batch.to(self.device, non_blocking=True)
         with self.autocast:
             inputs = self.standardise(batch).contiguous(memory_format=self.format)
-            return self.network(inputs)
+            return self.network(inputs)[: len(pixels)]
+
+
+@contextlib.contextmanager
+def reproducible(device: torch.device) -> Iterator[None]:
+    """Have equal batches give equal bytes, for a while: nothing chosen by its speed, float32 in full.
+
+    Parameters
+    ----------
+    device : torch.device
+        On a GPU PyTorch is also asked for deterministic algorithms, and warns where it has none.
+    """
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32, matmul.allow_tf32
+    asked = torch.get_deterministic_debug_mode()
+    cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32 = False, True, False
+    matmul.allow_tf32 = False
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs for it
+        torch.set_deterministic_debug_mode("warn")
+    try:
+        yield
+    finally:
+        cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32, matmul.allow_tf32 = before
+        torch.set_deterministic_debug_mode(asked)
+
+
+def _filled(pixels: np.ndarray, size: int) -> np.ndarray:
+    """A batch, filled up with black images: another size would take other routines."""
+    if len(pixels) == size:
+        return pixels
+    return np.concatenate([pixels, np.zeros((size - len(pixels), *pixels.shape[1:]), np.uint8)])
 
 
 def _best_device() -> str:

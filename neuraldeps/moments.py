@@ -104,11 +104,16 @@ def _hold_blas() -> threadpool_limits:
     return threadpool_limits(1, "blas")
 
 
-def _accumulate(total: Any, left: np.ndarray, right: np.ndarray, limit_blas: bool) -> np.ndarray:
-    """Add left^T right on one BLAS thread: the order of the sum must not depend on cores."""
+def _accumulate(
+    total: Any, left: np.ndarray, right: np.ndarray | None, limit_blas: bool
+) -> np.ndarray:
+    """Add left^T right, of none left^T left, on one BLAS thread: the sum must not depend on cores."""
     if limit_blas:
         _hold_blas()
-    product = left.T @ right
+    # NumPy has another routine, which rounds otherwise, for the square of one aligned array: what
+    # comes from another process may be unaligned, or be there twice
+    left = np.require(left, requirements="A")
+    product = left.T @ (left if right is None else right)
     return product if total is None else np.add(total, product, out=product)
 
 
@@ -228,7 +233,8 @@ def second_moment(
         added: dict[tuple, tuple] = {}
         for i, j in pairs:
             key = (lane, i, j)
-            added[key] = task(_accumulate, totals.get(key), left[i], right[j], limit_blas)
+            other = None if within and i == j else right[j]
+            added[key] = task(_accumulate, totals.get(key), left[i], other, limit_blas)
         for side, blocks in (("source", left), ("target", right)):
             added[lane, side] = task(_accumulate_mean, totals.get((lane, side)), blocks)
         marks[step] = [task(_mark, total) for total in added.values()]

@@ -9,7 +9,7 @@ import shutil
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -30,9 +30,10 @@ from timm.utils import accuracy
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
+from neuraldeps.checkpoints import save_checkpoint
 from neuraldeps.decoding import TrainingPhotos
 from neuraldeps.errors import InputError
-from neuraldeps.networks import Standardise, save_checkpoint
+from neuraldeps.networks import Standardise
 from neuraldeps.poses import PosedGlyphs, bitmap_tensor, seed_of
 from neuraldeps.stores import aside, fingerprint, open_store
 
@@ -57,7 +58,51 @@ class TrainingData(Protocol):
         """Images to watch the training with."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class PhotoOptions:
+    """How photos are augmented and mixed; names and meanings are those of timm's training script.
+
+    Attributes
+    ----------
+    scale, ratio, hflip, vflip, color_jitter, aa, train_interpolation
+        For ``timm.data.create_transform``, whose defaults None takes.
+    reprob, remode, recount
+        For ``timm.data.random_erasing.RandomErasing``.
+    mixup, cutmix, cutmix_minmax, mixup_prob, mixup_switch_prob, mixup_mode
+        For ``timm.data.Mixup``.
+    """
+
+    scale: Sequence[float] | None
+    ratio: Sequence[float] | None
+    hflip: float
+    vflip: float
+    color_jitter: float | Sequence[float] | None
+    aa: str | None
+    train_interpolation: str
+    reprob: float
+    remode: str
+    recount: int
+    mixup: float
+    cutmix: float
+    cutmix_minmax: Sequence[float] | None
+    mixup_prob: float
+    mixup_switch_prob: float
+    mixup_mode: str
+
+    def augmentation(self) -> dict[str, Any]:
+        """How one photo is augmented, for `timm.data.create_transform`."""
+        return {
+            "scale": self.scale,
+            "ratio": self.ratio,
+            "hflip": self.hflip,
+            "vflip": self.vflip,
+            "color_jitter": self.color_jitter,
+            "auto_augment": self.aa,
+            "interpolation": self.train_interpolation,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
     """How to train; names and meanings are those of timm's training script.
 
@@ -71,12 +116,8 @@ class TrainingOptions:
         For ``timm.scheduler.create_scheduler_v2``, stepped after every update.
     smoothing : float
         Label smoothing.
-    scale, ratio, hflip, vflip, color_jitter, aa, train_interpolation
-        How photos are augmented; for ``timm.data.create_transform``, whose defaults None takes.
-    reprob, remode, recount
-        For ``timm.data.random_erasing.RandomErasing``.
-    mixup, cutmix, cutmix_minmax, mixup_prob, mixup_switch_prob, mixup_mode
-        For ``timm.data.Mixup``.
+    photos : PhotoOptions or None
+        None augments and mixes nothing: glyphs have their poses.
     clip_grad, clip_mode
         Gradient clipping, by `norm` or `value`.
     channels_last : bool
@@ -87,65 +128,44 @@ class TrainingOptions:
     """
 
     epochs: int
-    batch_size: int = 128
-    opt: str = "sgd"
-    lr: float = 0.1
-    weight_decay: float = 0.0
-    momentum: float = 0.9
-    opt_kwargs: Mapping[str, Any] = field(default_factory=dict)
-    sched: str = "cosine"
-    warmup_epochs: float = 0
-    warmup_lr: float = 1e-5
-    min_lr: float = 0.0
-    sched_kwargs: Mapping[str, Any] = field(default_factory=dict)
-    smoothing: float = 0.0
-    scale: Sequence[float] | None = None
-    ratio: Sequence[float] | None = None
-    hflip: float = 0.5
-    vflip: float = 0.0
-    color_jitter: float | Sequence[float] | None = 0.4
-    aa: str | None = None
-    train_interpolation: str = "random"
-    reprob: float = 0.0
-    remode: str = "pixel"
-    recount: int = 1
-    mixup: float = 0.0
-    cutmix: float = 0.0
-    cutmix_minmax: Sequence[float] | None = None
-    mixup_prob: float = 1.0
-    mixup_switch_prob: float = 0.5
-    mixup_mode: str = "batch"
-    clip_grad: float | None = None
-    clip_mode: str = "norm"
-    channels_last: bool = True
-    workers: int = 0
-    precision: Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true"] = "32-true"
-    accelerator: str = "auto"
-    devices: int | str = 1
-    strategy: str = "auto"
+    batch_size: int
+    opt: str
+    lr: float
+    weight_decay: float
+    momentum: float
+    opt_kwargs: Mapping[str, Any]
+    sched: str
+    warmup_epochs: float
+    warmup_lr: float
+    min_lr: float
+    sched_kwargs: Mapping[str, Any]
+    smoothing: float
+    photos: PhotoOptions | None
+    clip_grad: float | None
+    clip_mode: str
+    channels_last: bool
+    workers: int
+    precision: Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true"]
+    accelerator: str
+    devices: int | str
+    strategy: str
 
     @classmethod
     def on_threads(cls, options: Mapping[str, Any], threads: int) -> "TrainingOptions":
-        """Options of a job with so many threads: of a device's share, all but one load images."""
-        devices = options.get("devices", 1)
+        """Options of a job with so many threads: of a device's share, all but one load images.
+
+        Parameters
+        ----------
+        options : mapping
+            As the configuration has them, those of photos beside the others or not at all.
+        threads : int
+        """
+        devices = options["devices"]
         share = threads // (devices if isinstance(devices, int) else 1)
-        return cls(**options, workers=max(0, share - 1))
-
-    def as_config(self) -> dict[str, Any]:
-        """Plain values, for provenance."""
-        return asdict(self)
-
-    def augmentation(self) -> dict[str, Any]:
-        """How one photo is augmented, for `timm.data.create_transform`."""
-        return {
-            "scale": self.scale,
-            "ratio": self.ratio,
-            "hflip": self.hflip,
-            "vflip": self.vflip,
-            "color_jitter": self.color_jitter,
-            "auto_augment": self.aa,
-            "interpolation": self.train_interpolation,
-        }
+        of_photos = {one.name for one in fields(PhotoOptions)} & options.keys()
+        photos = PhotoOptions(**{name: options[name] for name in of_photos}) if of_photos else None
+        others = {name: value for name, value in options.items() if name not in of_photos}
+        return cls(**others, photos=photos, workers=max(0, share - 1))
 
 
 def open_training_data(
@@ -193,7 +213,7 @@ def open_training_data(
         images,
         validation or images,
         card,
-        options.augmentation(),
+        options.photos.augmentation() if options.photos else {},
         categories,
         valid_samples_per_category,
         seed_of(seed, "augment"),
@@ -258,6 +278,9 @@ def train(
         devices=options.devices,
         strategy=options.strategy,
         precision=options.precision,
+        # GPUs have algorithms that give other bytes every time; PyTorch warns where it has no other
+        deterministic="warn" if torch.cuda.is_available() else None,
+        benchmark=False,
         gradient_clip_val=options.clip_grad,
         gradient_clip_algorithm=options.clip_mode if options.clip_grad else None,
         # devices are of one machine: Lightning starts their processes, also inside a job of Slurm
@@ -426,7 +449,7 @@ class _Loop(lightning.LightningModule):
         self.data, self.options, self.seed, self.extra_loss = data, options, seed, extra_loss
         self.loss = nn.CrossEntropyLoss(label_smoothing=options.smoothing)
         self.curve: list[dict[str, float]] = []
-        self.mixup = _mixup(options, network)
+        self.mixup = _mixup(options.photos, network)
 
     def forward(self, inputs: Tensor) -> Tensor:
         if self.options.channels_last:
@@ -443,7 +466,7 @@ class _Loop(lightning.LightningModule):
         inputs, targets = self.standardise(pixels), labels
         if self.mixup is not None:
             inputs, targets = self.mixup(inputs, targets)
-        if self.options.reprob:
+        if self.erasing is not None:
             inputs = self.erasing(inputs)
         logits = self(inputs)
         loss = self.loss(logits, targets)
@@ -520,9 +543,11 @@ class _Loop(lightning.LightningModule):
         )
 
     def on_fit_start(self) -> None:
-        options = self.options
-        self.erasing = RandomErasing(
-            options.reprob, mode=options.remode, max_count=options.recount, device=self.device
+        how, device = self.options.photos, self.device
+        self.erasing = (
+            RandomErasing(how.reprob, mode=how.remode, max_count=how.recount, device=device)
+            if how and how.reprob
+            else None
         )
 
     def on_train_epoch_start(self) -> None:
@@ -550,9 +575,9 @@ class _Loop(lightning.LightningModule):
         self.curve = checkpoint["curve"]
 
 
-def _mixup(options: TrainingOptions, network: Any) -> Mixup | None:
+def _mixup(options: PhotoOptions | None, network: Any) -> Mixup | None:
     """Mix a batch's images and one-hot labels, if asked for; smoothing is the loss's."""
-    if not (options.mixup or options.cutmix or options.cutmix_minmax):
+    if options is None or not (options.mixup or options.cutmix or options.cutmix_minmax):
         return None
     return Mixup(
         mixup_alpha=options.mixup,

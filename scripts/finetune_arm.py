@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from neuraldeps.checkpoints import load_checkpoint, weights_digest
 from neuraldeps.logs import job_log
-from neuraldeps.networks import build_network, load_checkpoint, weights_digest
+from neuraldeps.networks import build_network
 from neuraldeps.poses import seed_of
 from neuraldeps.robustness import DependencyPenalty
 from neuraldeps.training import train_to
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
+
+# fine-tuning has no warm-up, and none of the options that the baseline's schedule may have
+PLAIN = {"opt_kwargs": {}, "warmup_epochs": 0, "warmup_lr": 0.0, "min_lr": 0.0, "sched_kwargs": {}}
 
 
 def main(
@@ -48,7 +52,7 @@ def main(
         curve,
         network,
         described,
-        options,
+        {**options, **PLAIN},
         images=images,
         seed=seed_of(seed, "finetune"),
         made_of=made_of,

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits
 
+from neuraldeps.engines import in_threads, on_cluster
 from neuraldeps.logs import job_log
 from neuraldeps.robustness import robustness_dataset
 from neuraldeps.stores import write_store
-from scripts.reduce_second_moment import in_threads, on_cluster
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -1,6 +1,6 @@
 r"""Images per second of extraction, writing included, against timm's own inference loop.
 
-Same network, images, batch size, workers and device, in alternating rounds of one process. On a CPU the
+Same network, images, batch size, workers, device and settings of PyTorch, in alternating rounds of one process. On a CPU the
 unit is CPU time, of this process and its workers, on one thread; on a GPU it is wall time, and a third
 loop runs the network alone on a batch that already lies on the device.
 
@@ -22,7 +22,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +30,12 @@ import torch
 from PIL import Image
 from timm.data import create_dataset, create_loader, resolve_model_data_config
 
-from neuraldeps.extraction import ExtractionOptions, extract_logits, lay_out_logits
+from neuraldeps.extraction import (
+    ExtractionOptions,
+    extract_logits,
+    lay_out_logits,
+    reproducible,
+)
 from neuraldeps.images import open_images
 from neuraldeps.photos import index_images
 from neuraldeps.stores import write_store
@@ -115,7 +119,7 @@ def make_loops(
             **data_config,
         )
         outputs = []
-        with torch.inference_mode():
+        with torch.inference_mode(), reproducible(device):
             for batch, _ in loader:
                 with autocast:
                     output = network(batch.contiguous(memory_format=torch.channels_last))
@@ -125,7 +129,7 @@ def make_loops(
     def forward_only() -> None:
         shape = (options.batch_size, *data_config["input_size"])
         batch = torch.randn(shape, device=device).contiguous(memory_format=torch.channels_last)
-        with torch.inference_mode(), autocast:
+        with torch.inference_mode(), reproducible(device), autocast:
             for _ in range(-(-index.sizes["sample"] // options.batch_size)):
                 network(batch)
 
@@ -190,9 +194,14 @@ def main() -> None:
                 photos = shutil.copytree(f"{first}/photos", f"{folder}/photos")
                 for case in itertools.product(args.model, args.batch_size, args.precision):
                     model, size, precision = case
-                    options = ExtractionOptions(size, args.device)
-                    if precision != "float32":
-                        options = replace(options, amp=True, amp_dtype=precision)
+                    options = ExtractionOptions(
+                        batch_size=size,
+                        device=args.device,
+                        amp=precision != "float32",
+                        amp_dtype=precision if precision != "float32" else "bfloat16",
+                        channels_last=True,
+                        torchcompile=False,
+                    )
                     rows = compare(model, photos, options, args.workers, args.rounds, args.n_images)
                     table.writerows([where, *case, args.device, *row] for row in rows)
                     sys.stdout.flush()

@@ -16,15 +16,16 @@ from timm.data import resolve_model_data_config
 from torch.utils.data import DataLoader
 
 from neuraldeps.errors import InputError, StoreError
-from neuraldeps.extraction import ExtractionOptions, extract_logits, lay_out_logits
+from neuraldeps.extraction import extract_logits, lay_out_logits
 from neuraldeps.glyphs import data_config
 from neuraldeps.images import StoredImages
 from neuraldeps.importing import Column, copy_logits, describe_logits, open_logits, read_labels
 from neuraldeps.networks import build_network
 from neuraldeps.stores import provenance, strings, write_store
+from tests.options import extraction_options
 
 N, SIZE, N_CATEGORIES, ROWS = 300, 32, 7, 64
-OPTIONS = ExtractionOptions(batch_size=24, device="cpu")
+OPTIONS = extraction_options(batch_size=24, device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +48,9 @@ def images(tmp_path_factory):
     return StoredImages(path)
 
 
-def network():
+def network(architecture="test_resnet"):
     return build_network(
-        "n", {"architecture": "test_resnet"}, N_CATEGORIES, data_config(SIZE), seed=0
+        "n", {"architecture": architecture}, N_CATEGORIES, data_config(SIZE), seed=0
     )
 
 
@@ -122,6 +123,47 @@ def test_resuming_at_a_missing_shard_gives_the_same_bytes(images, whole, tmp_pat
     assert (store.work / "logits/c/0/0").stat().st_mtime_ns == kept
     store.finish()
     assert_same_store(whole, tmp_path / "resumed.zarr")
+
+
+@pytest.mark.parametrize("architecture", ["test_resnet", "test_vit", "test_convnext"])
+def test_no_logit_depends_on_the_images_beside_it(images, tmp_path, architecture):
+    """A smaller batch at the end of a shard would take other routines, which round otherwise."""
+    extracted = {}
+    for rows in 64, 100, 300:  # of 24 images a batch: what is beside an image, and where it is
+        store = layout(images, path := tmp_path / f"{rows}.zarr", rows)
+        extract_logits(network(architecture), images, store, OPTIONS)
+        store.finish()
+        extracted[rows] = xr.open_zarr(path)["logits"].values
+    assert extracted[64].shape == (N, N_CATEGORIES)
+    np.testing.assert_array_equal(extracted[64], extracted[100])
+    np.testing.assert_array_equal(extracted[64], extracted[300])
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "rows", "size"), [(24, 64, 24), (99, 64, 64), (999, 999, N)]
+)
+def test_all_batches_have_one_size(images, tmp_path, batch_size, rows, size):
+    sizes = set()
+    own = network()
+    own.register_forward_hook(lambda _, inputs, __: sizes.add(len(inputs[0])))
+    store = layout(images, tmp_path / "a.zarr", rows)
+    extract_logits(own, images, store, replace(OPTIONS, batch_size=batch_size))
+    assert sizes == {size}
+
+
+def test_nothing_is_chosen_by_its_speed_nor_rounded_to_tf32(images, tmp_path):
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+
+    def settings():
+        return cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32, matmul.allow_tf32
+
+    seen, own = set(), network()
+    own.register_forward_hook(lambda *_: seen.add(settings()))
+    before = settings()
+    extract_logits(own, images, layout(images, tmp_path / "a.zarr"), OPTIONS)
+    assert seen == {(False, True, False, False)}
+    assert settings() == before
+    assert OPTIONS.as_config()["tf32"] is False
 
 
 @pytest.mark.parametrize("parts", [2, 3, 9])

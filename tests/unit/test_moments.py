@@ -138,3 +138,13 @@ def test_refuses_a_missing_shard_and_a_flipped_byte(logits):
     shard.unlink()
     with pytest.raises(StoreError, match="not finite"):
         second_moment(LogitsFile(logits[0]), LogitsFile(logits[0]))
+
+
+def test_what_another_process_sends_is_summed_to_the_same_bytes():
+    """A worker's arrays may begin at any byte: NumPy takes another routine for them."""
+    own = np.random.default_rng(0).standard_normal((64, 300)) * 3 + 1
+    sent = np.frombuffer(bytes(1) + own.tobytes(), offset=1).reshape(own.shape)
+    assert not sent.flags.aligned
+    for right in None, own[:, ::-1].copy():
+        expected = moments._accumulate(None, own, right, False)
+        np.testing.assert_array_equal(moments._accumulate(None, sent, right, False), expected)

@@ -9,8 +9,9 @@ from neuraldeps.glyphs import data_config, load_categories, render_bitmaps
 from neuraldeps.networks import build_network
 from neuraldeps.poses import PosedGlyphs, bitmap_tensor
 from neuraldeps.training import TrainingOptions, train
+from tests.options import training_config, training_options
 
-OPTIONS = TrainingOptions(
+OPTIONS = training_options(
     epochs=3,
     batch_size=32,
     lr=0.1,
@@ -82,7 +83,7 @@ def test_milestones_are_epochs(data, tmp_path):
 
 @pytest.mark.parametrize(("devices", "workers"), [(1, 8), (2, 3), ("auto", 8), (16, 0)])
 def test_a_device_has_its_share_of_the_threads(devices, workers):
-    options = {"epochs": 1, "devices": devices}
+    options = training_config(devices=devices)
     assert TrainingOptions.on_threads(options, 9).workers == workers
 
 
@@ -175,7 +176,7 @@ def test_an_extra_loss_is_minimised_too(data, tmp_path):
 
 
 def test_mixed_precision_trains(data, tmp_path):
-    options = TrainingOptions(epochs=1, batch_size=32, lr=0.1, precision="bf16-mixed")
+    options = training_options(epochs=1, batch_size=32, lr=0.1, precision="bf16-mixed")
     network = fresh()
     curve = train(network, data, options, seed=0, work_dir=tmp_path)
     assert curve[0]["train_loss"] < 2.4
@@ -196,7 +197,7 @@ def test_an_epoch_shows_its_own_images_once_each_in_an_order_of_its_own(tmp_path
                 seen.append((inputs * 0.25 + 0.5).mul(255).round().byte()[:, 0])
             return self.inner(inputs)
 
-    options = TrainingOptions(epochs=2, batch_size=32, lr=0.01)
+    options = training_options(epochs=2, batch_size=32, lr=0.01)
     train(Watching(fresh()), data, options, seed=0, work_dir=tmp_path)
     orders = []
     for epoch in 0, 1:

@@ -16,8 +16,9 @@ from neuraldeps.generalizability import read_split
 from neuraldeps.networks import build_network, describe_network
 from neuraldeps.photos import index_images
 from neuraldeps.stores import open_store, write_store
-from neuraldeps.training import TrainingOptions, open_training_data, train
+from neuraldeps.training import open_training_data, train
 from scripts import split_categories, train_backbone, train_base
+from tests.options import training_config, training_options
 
 CODES, EACH, SIDE = ["ant", "bee", "cat", "dog"], 6, 40
 SPEC = {"architecture": "test_resnet", "img_size": 32}
@@ -56,7 +57,7 @@ def opened(folder, described=None, seed=0, train_on="train", valid=2, **options)
         str(folder / f"{train_on}.zarr"),
         str(folder / "test.zarr"),
         described or card(),
-        TrainingOptions(**{**OPTIONS, **options}),
+        training_options(**{**OPTIONS, **options}),
         samples_per_category=1,
         valid_samples_per_category=valid,
         seed=seed,
@@ -65,7 +66,7 @@ def opened(folder, described=None, seed=0, train_on="train", valid=2, **options)
 
 def trained(folder, work_dir, stop_after=None, seed=0, **options):
     network = build_network("net", SPEC, len(CODES), seed=seed)
-    how = TrainingOptions(**{**OPTIONS, **options})
+    how = training_options(**{**OPTIONS, **options})
     data = opened(folder, **options)
     train(network, data, how, seed=0, work_dir=work_dir, stop_after=stop_after)
     return network.state_dict()
@@ -170,7 +171,7 @@ def test_a_base_network_never_sees_a_new_category(folder, tmp_path, monkeypatch)
         *(str(tmp_path / name) for name in ("model.safetensors", "curve.csv")),
         model="net",
         spec=SPEC,
-        options={**OPTIONS, "batch_size": 3 * EACH},
+        options=training_config(**OPTIONS | {"batch_size": 3 * EACH}),
         samples_per_category=1,
         valid_samples_per_category=2,
         seed=0,
@@ -211,7 +212,7 @@ def test_a_photo_that_cannot_be_read_is_named_in_one_line(folder, tmp_path, work
             *(str(tmp_path / name) for name in ("model.safetensors", "curve.csv")),
             model="net",
             spec=SPEC,
-            options={**OPTIONS, "batch_size": 13, "mixup": 0.0, "cutmix": 0.0},
+            options=training_config(**OPTIONS | {"batch_size": 13, "mixup": 0, "cutmix": 0}),
             samples_per_category=1,
             valid_samples_per_category=2,
             seed=0,

@@ -12,7 +12,8 @@ import yaml
 from PIL import Image
 from timm.data import create_dataset, create_transform, resolve_model_data_config
 
-from neuraldeps.networks import build_network, load_checkpoint, save_checkpoint
+from neuraldeps.checkpoints import load_checkpoint, save_checkpoint
+from neuraldeps.networks import build_network
 from tests.workflow.conftest import HERE, contents, snakemake
 
 CONFIG = HERE / "folders.yaml"
