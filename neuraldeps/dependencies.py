@@ -1,6 +1,7 @@
 """Neural dependencies as labelled datasets: solved in batches, and gathered."""
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from neuraldeps.stores import fingerprint, map_array, open_store, provenance, st
 log = logging.getLogger(__name__)
 
 SQUARED = {"units": "logit2"}
+MASK = 1e30  # logits: no network gives as much; a category near the least float is masked
 
 
 def cross_moment(pair: str, source: str) -> np.ndarray:
@@ -70,7 +72,10 @@ def solve_dataset(
     -------
     xarray.Dataset
         The knots of the exact paths, and the solutions at the penalties (names end in
-        `_at_penalty`); supports are padded with -1, coefficients with 0.
+        `_at_penalty`); supports are padded with -1, coefficients with 0. A target that cannot be
+        certified ends no other's: its path ends at its last certified knot (`ended_by`), its
+        solution at a penalty is empty and has a squared error and a duality gap of NaN. The
+        attributes count both. Masked categories are no sources.
     """
     source, target = models
     within = source == target
@@ -78,10 +83,12 @@ def solve_dataset(
     gram = map_array(source_path, "second_moment")
     power = np.diagonal(gram if within else map_array(target_path, "second_moment"))
     targets = np.arange(batch, len(power), batches)
+    masked = masked_categories(np.diagonal(gram), source)
     given: dict[str, Any] = {
         "cross_moment": None if within else cross_moment(pair_path, source),
         "target_second_moment": None if within else np.ascontiguousarray(power),
         "targets": targets,
+        "sources": np.setdiff1d(np.arange(len(gram)), masked) if len(masked) else None,
         "exclude_own": within or exclude_own,
         "n_threads": n_threads,
     }
@@ -91,7 +98,9 @@ def solve_dataset(
     kinds = [kind for kind, values in penalties.items() for _ in values]
     values = np.array([*alpha, *relative_alpha], float)
     at_penalties = [
-        solve_covlasso(gram, alpha=_penalty_of(path, kind, value), validate=False, **given)
+        solve_covlasso(
+            gram, alpha=_penalty_of(path, kind, value), or_empty=True, validate=False, **given
+        )
         for kind, value in zip(kinds, values, strict=True)
     ]
     variables = _at_knots(path, max_support) | _at_sizes(path, max_support)
@@ -101,6 +110,7 @@ def solve_dataset(
         "penalty_kind": ("penalty", strings(kinds)),
         "penalty_value": ("penalty", values),
     }
+    variables["ended_by"] = ("target_category", strings(path.ended_by.tolist()))
     config = {"models": list(models), "max_support": max_support, "exclude_own": exclude_own}
     config |= {kind: list(values) for kind, values in penalties.items()}
     paths = {"source": source_path, "target": target_path, "pair": pair_path}
@@ -109,6 +119,7 @@ def solve_dataset(
         "target": target,
         "gauge": stores["source"].attrs["gauge"],
         "n_samples": stores["source"].attrs["n_samples"],
+        "masked_sources": masked.tolist(),
         "alpha_convention": "scikit-learn: 1/2 E[(g_i - w.f)^2] + alpha |w|_1, lambda = 2 alpha",
         **provenance(
             "solve_covlasso",
@@ -118,7 +129,54 @@ def solve_dataset(
             packages=("numba",),
         ),
     }
-    return xr.Dataset(variables, coords=coords, attrs=attrs)
+    return _count_uncertified(xr.Dataset(variables, coords=coords, attrs=attrs))
+
+
+def masked_categories(power: np.ndarray, model: str) -> np.ndarray:
+    """Categories whose logits are near the least float in place of a number, and take no part.
+
+    Parameters
+    ----------
+    power : ndarray, shape (category,), float64
+        E[f_j^2], squared logits.
+    model : str
+        Name of the network, for the log.
+
+    Returns
+    -------
+    ndarray of int
+        None of them where all are so large.
+    """
+    masked = np.flatnonzero(power >= MASK**2)
+    if not 0 < len(masked) < len(power):
+        return masked[:0]
+    log.warning(
+        "%d categories of %s have logits near the least float (the first is %d): they are taken for masked, "
+        "and are no sources",
+        *(len(masked), model, masked[0]),
+    )
+    return masked
+
+
+def _count_uncertified(dataset: xr.Dataset) -> xr.Dataset:
+    """Count in the attributes, and say in the log, how paths ended and what was not certified."""
+    ended_by = [str(reason) for reason in dataset["ended_by"].values]
+    dataset.attrs["paths_ended_by"] = dict(sorted(Counter(ended_by).items()))
+    empty = dataset["dual_gap_at_penalty"].isnull().sum("target_category").values.tolist()
+    dataset.attrs["uncertified_at_penalty"] = empty
+    cut = dataset["target_category"].values[[reason == "certificate" for reason in ended_by]]
+    if len(cut) or any(empty):
+        log.warning(
+            "%d of %d paths end where what comes next cannot be certified%s; solutions that cannot be "
+            "certified, at each penalty: %s",
+            *(
+                len(cut),
+                len(ended_by),
+                f" (the first is target {cut[0]})" if len(cut) else "",
+                empty,
+            ),
+        )
+    return dataset
 
 
 def _penalty_of(path: CovLassoPath, kind: str, value: float) -> np.ndarray:
@@ -148,9 +206,9 @@ def _at_knots(path: CovLassoPath, width: int) -> dict[str, Any]:
 
 
 def _at_sizes(path: CovLassoPath, width: int) -> dict[str, Any]:
-    """The last point before the support first exceeds each size."""
+    """The last point, or the last certified one, before the support first exceeds each size."""
     size = ("target_category", "support_size")
-    solutions = [path.at_support_size(k) for k in range(1, width + 1)]
+    solutions = [path.at_support_size(k, or_last=True) for k in range(1, width + 1)]
     support = np.stack([_padded(s.support, width, -1) for s in solutions], axis=1)
     coef = np.stack([_padded(s.coef, width, 0.0) for s in solutions], axis=1)
     return {
@@ -239,4 +297,4 @@ def gather_dataset(parts: Sequence[str]) -> xr.Dataset:
         variable.encoding = {}
         if variable.dtype != datasets[0].variables[name].dtype:
             gathered[name] = gathered[name].astype(datasets[0].variables[name].dtype)
-    return gathered
+    return _count_uncertified(gathered)
