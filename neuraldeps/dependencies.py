@@ -14,7 +14,6 @@ from neuraldeps.stores import fingerprint, map_array, open_store, provenance, st
 log = logging.getLogger(__name__)
 
 SQUARED = {"units": "logit2"}
-MASK = 1e30  # logits: no network gives as much; a category near the least float is masked
 
 
 def cross_moment(pair: str, source: str) -> np.ndarray:
@@ -75,7 +74,7 @@ def solve_dataset(
         `_at_penalty`); supports are padded with -1, coefficients with 0. A target that cannot be
         certified ends no other's: its path ends at its last certified knot (`ended_by`), its
         solution at a penalty is empty and has a squared error and a duality gap of NaN. The
-        attributes count both. Masked categories are no sources.
+        attributes count both.
     """
     source, target = models
     within = source == target
@@ -83,12 +82,10 @@ def solve_dataset(
     gram = map_array(source_path, "second_moment")
     power = np.diagonal(gram if within else map_array(target_path, "second_moment"))
     targets = np.arange(batch, len(power), batches)
-    masked = masked_categories(np.diagonal(gram), source)
     given: dict[str, Any] = {
         "cross_moment": None if within else cross_moment(pair_path, source),
         "target_second_moment": None if within else np.ascontiguousarray(power),
         "targets": targets,
-        "sources": np.setdiff1d(np.arange(len(gram)), masked) if len(masked) else None,
         "exclude_own": within or exclude_own,
         "n_threads": n_threads,
     }
@@ -119,7 +116,6 @@ def solve_dataset(
         "target": target,
         "gauge": stores["source"].attrs["gauge"],
         "n_samples": stores["source"].attrs["n_samples"],
-        "masked_sources": masked.tolist(),
         "alpha_convention": "scikit-learn: 1/2 E[(g_i - w.f)^2] + alpha |w|_1, lambda = 2 alpha",
         **provenance(
             "solve_covlasso",
@@ -130,32 +126,6 @@ def solve_dataset(
         ),
     }
     return _count_uncertified(xr.Dataset(variables, coords=coords, attrs=attrs))
-
-
-def masked_categories(power: np.ndarray, model: str) -> np.ndarray:
-    """Categories whose logits are near the least float in place of a number, and take no part.
-
-    Parameters
-    ----------
-    power : ndarray, shape (category,), float64
-        E[f_j^2], squared logits.
-    model : str
-        Name of the network, for the log.
-
-    Returns
-    -------
-    ndarray of int
-        None of them where all are so large.
-    """
-    masked = np.flatnonzero(power >= MASK**2)
-    if not 0 < len(masked) < len(power):
-        return masked[:0]
-    log.warning(
-        "%d categories of %s have logits near the least float (the first is %d): they are taken for masked, "
-        "and are no sources",
-        *(len(masked), model, masked[0]),
-    )
-    return masked
 
 
 def _count_uncertified(dataset: xr.Dataset) -> xr.Dataset:

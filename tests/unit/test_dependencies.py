@@ -9,7 +9,6 @@ from neuraldeps.covlasso import MomentError, UncertifiedError
 from neuraldeps.dependencies import (
     _count_uncertified,
     gather_dataset,
-    masked_categories,
     solve_dataset,
 )
 from neuraldeps.judgement import evaluation_dataset
@@ -136,7 +135,7 @@ def test_held_out_logits_over_other_images_are_refused(stores, tmp_path):
     codes = [f"U+{i:04X}" for i in range(N)]
     cases = {
         "values along sample where": write_logits(tmp_path / "fewer.zarr", f[:-1]),
-        "bring both networks' category": write_logits(tmp_path / "turned.zarr", f, codes[::-1]),
+        "bring both networks' categories": write_logits(tmp_path / "turned.zarr", f, codes[::-1]),
     }
     for message, source in cases.items():
         with pytest.raises(StoreError, match=message):
@@ -248,10 +247,3 @@ def test_a_job_that_cannot_be_solved_ends_with_one_line(error, tmp_path, capsys)
     assert ended.value.code == 1
     assert capsys.readouterr().err == f"Error: {error}\n"
     assert "Traceback" not in (tmp_path / "job.log").read_text()
-
-
-def test_masked_categories_are_those_near_the_least_float():
-    least = float(np.finfo(np.float32).min)
-    power = np.array([1.0, least**2, 0.0, 1e-12, 1e12])
-    assert masked_categories(power, "f").tolist() == [1]
-    assert masked_categories(np.full(3, 1e80), "f").tolist() == []
