@@ -12,6 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from neuraldeps.errors import InputError
+from neuraldeps.labels import fold
 
 ESTIMATORS = ("lasso", "refit")
 METRICS = (
@@ -152,20 +153,27 @@ def find_category(known: Sequence[Category], wanted: str, key: str) -> int:
     InputError
         If none or more than one answers; the line names the configuration key.
     """
-    folded = wanted.strip().casefold()
+    folded = fold(wanted.strip())
+
+    def is_called(category: Category) -> bool:
+        return wanted in (category.code, category.character)
 
     def answers(category: Category) -> bool:
-        synonyms = [name.strip().casefold() for name in category.name.split(",")]
-        return folded in {category.name.casefold(), category.code.casefold(), *synonyms} or (
-            wanted == category.character
-        )
+        words = [category.name, category.code, *category.name.split(",")]
+        return is_called(category) or folded in {fold(word.strip()) for word in words}
 
-    found = [position for position, category in enumerate(known) if answers(category)]
+    found = [at for at, category in enumerate(known) if is_called(category)]
+    if len(found) != 1:
+        found = [at for at, category in enumerate(known) if answers(category)]
     if len(found) == 1:
         return found[0]
-    what = "no category" if not found else f"{len(found)} categories"
+    if found:
+        codes = " or ".join(repr(known[at].code) for at in found[:3])
+        raise InputError(
+            f"{key}: {len(found)} categories named {wanted!r}; give a code, {codes}, or auto"
+        )
     raise InputError(
-        f"{key}: {what} named {wanted!r}; give a name or code such as "
+        f"{key}: no category named {wanted!r}; give a name or code such as "
         f"{known[0].short!r} or {known[0].code!r}, or auto"
     )
 

@@ -15,10 +15,15 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, default_colla
 from neuraldeps.errors import InputError, first_line
 from neuraldeps.images import Range
 from neuraldeps.labels import position_among, rank_within_label
+from neuraldeps.listing import TarImages
 from neuraldeps.photos import open_indexed
 from neuraldeps.stores import fingerprint, open_store
 
 Batch = Tensor | str
+
+# formats whose 16 bits go from black at 0 to white at 65535; none where a data set decodes itself
+WIDE = {"PNG", "PPM", "TIFF", "JPEG2000", None}
+TIFF_BITS, TIFF_PHOTOMETRIC = 258, 262
 
 TRANSFORM = ("input_size", "interpolation", "mean", "std", "crop_pct", "crop_mode")
 
@@ -83,16 +88,16 @@ class IndexedPhotos:
             for start in range(first, last, size)
         ]
         batches = iter(self._loader([rows for _, rows in plan]))
-        return _numbered([number for number, _ in plan], batches, self.path)
+        return _numbered([number for number, _ in plan], batches)
 
     def _loader(self, batches: list[slice]) -> DataLoader:
         rows = self._rows
         source = open_indexed(self.access, self._spec, self._key, rows.path, rows.position)
         if self.access == "streamed":
-            streamed = _Streamed(source, self._rows, self._transform, batches)
+            streamed = _Streamed(self.path, source, self._rows, self._transform, batches)
             return DataLoader(streamed, batch_size=None, num_workers=min(1, self.workers))
         return DataLoader(
-            _Photos(source, self._rows, self._transform),
+            _Photos(self.path, source, self._rows, self._transform),
             batch_sampler=[list(range(rows.start, rows.stop)) for rows in batches],
             num_workers=self.workers,
             collate_fn=_collate,
@@ -167,6 +172,48 @@ class _Rows:
         self.path, self.position, self.view = path, position, view
 
 
+def eight_bits(image: Image.Image, mode: str) -> Image.Image:
+    """Convert an image of any mode to 8 bits per channel.
+
+    Parameters
+    ----------
+    image : Image
+        Of an animation the first image. Transparency is dropped and the camera's note of how it was
+        held is not heeded, as in timm and torchvision.
+    mode : {"RGB", "L"}
+
+    Returns
+    -------
+    Image
+        16-bit grey is scaled (65535 to 255, by its higher byte, as Pillow reads 16-bit colour), where
+        Pillow's own conversion makes white of all above 255.
+
+    Raises
+    ------
+    ValueError
+        If the file does not tell which value is white: 32-bit integers and floats.
+    """
+    if image.mode == mode:
+        return image
+    if image.mode == "LAB":  # which goes to grey by way of colour
+        image = image.convert("RGB")
+    is_wide = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM")
+    if is_wide and image.format in WIDE:
+        values = np.asarray(image)
+        tags = getattr(image, "tag_v2", {})
+        if tags.get(TIFF_BITS) == (12,):
+            values = values << 4
+        if tags.get(TIFF_PHOTOMETRIC) == 0:  # white is 0
+            values = 65535 - values
+        return Image.fromarray((values >> 8).astype(np.uint8)).convert(mode)
+    if image.mode[0] in "IF":
+        raise ValueError(
+            f"mode {image.mode} of {image.format}: it does not tell which value is white; "
+            "save it with 8 or 16 bits"
+        )
+    return image.convert(mode)
+
+
 class _Transform:
     """Pixels of an opened image as the network takes them, (channel, y, x) uint8."""
 
@@ -180,7 +227,7 @@ class _Transform:
         self.augmented = create_transform(**how, normalize=False, is_training=True)
 
     def __call__(self, image: Image.Image, position: int, view: int) -> Tensor:
-        image = image if image.mode == self.mode else image.convert(self.mode)
+        image = eight_bits(image, self.mode)
         if view == 0:
             return self.plain(image)
         draws = np.random.SeedSequence([self.seed, position, view]).generate_state(1)[0]
@@ -206,24 +253,35 @@ def _drawing_from(seed: int) -> Iterator[None]:
 class _Photos(Dataset):
     """Images that can be asked for one by one; in place of an image, the line that says what is wrong."""
 
-    def __init__(self, source: Any, rows: _Rows, transform: _Transform) -> None:
-        self.source, self.rows, self.transform = source, rows, transform
+    def __init__(self, index: str, source: Any, rows: _Rows, transform: _Transform) -> None:
+        self.index, self.source, self.rows, self.transform = index, source, rows, transform
 
     def __getitem__(self, row: int) -> Batch:
         position, path = int(self.rows.position[row]), str(self.rows.path[row])
         try:
             # timm's own data set would put the next image in place of one that it cannot read
-            image = _opened(self.source, path, position).convert(self.transform.mode)
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            return f"{path}: cannot be read as an image ({first_line(error)}); mend or remove it"
+            with _opened(self.source, path, position) as opened:
+                image = eight_bits(opened, self.transform.mode)
+                image.load()
+        except FileNotFoundError:
+            return (
+                f"{path}: is no longer there; bring it back, or remove {self.index} and run again"
+            )
+        except Exception as error:  # Pillow's readers raise whatever a damaged file leads them to
+            return (
+                f"{path}: cannot be read as an image ({first_line(error)}); repair it, or remove it and "
+                f"{self.index}, and run again"
+            )
         return self.transform(image, position, int(self.rows.view[row]))
 
 
 class _Labelled(_Photos):
     """Images that can be asked for one by one, with their labels; `view` 0 is the image itself."""
 
-    def __init__(self, source: Any, rows: _Rows, transform: _Transform, labels: np.ndarray) -> None:
-        super().__init__(source, rows, transform)
+    def __init__(
+        self, index: str, source: Any, rows: _Rows, transform: _Transform, labels: np.ndarray
+    ) -> None:
+        super().__init__(index, source, rows, transform)
         self.labels = labels
 
     @classmethod
@@ -252,13 +310,13 @@ class _Labelled(_Photos):
         spec, access = index.attrs["config"]["spec"], index.attrs["access"]
         columns = _Rows(*(index[name].values[rows] for name in ("path", "position", "view")))
         source = open_indexed(access, spec, key, columns.path, columns.position)
-        return cls(source, columns, transform, labels[rows])
+        return cls(path, source, columns, transform, labels[rows])
 
     def in_view(self, view: int) -> "_Labelled":
         """Give the same images in another view."""
         views = np.full(len(self), view)
         rows = _Rows(self.rows.path, self.rows.position, views)
-        return _Labelled(self.source, rows, self.transform, self.labels)
+        return _Labelled(self.index, self.source, rows, self.transform, self.labels)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -277,9 +335,15 @@ class _Streamed(IterableDataset):
     """Batches of images of a source that can only be read through from its beginning."""
 
     def __init__(
-        self, source: Any, rows: _Rows, transform: _Transform, batches: list[slice]
+        self,
+        index: str,
+        source: Any,
+        rows: _Rows,
+        transform: _Transform,
+        batches: list[slice],
     ) -> None:
-        self.source, self.rows, self.transform, self.batches = source, rows, transform, batches
+        self.index, self.source, self.rows = index, source, rows
+        self.transform, self.batches = transform, batches
 
     def __iter__(self) -> Iterator[Batch]:
         images = self._images()
@@ -291,18 +355,30 @@ class _Streamed(IterableDataset):
         row = next(wanted, None)
         for position, (image, _) in enumerate(self.source.reader):
             while row is not None and self.rows.position[row] == position:
-                yield self.transform(image, position, int(self.rows.view[row]))
+                yield self._pixels(image, position, row)
                 row = next(wanted, None)
             if row is None:
                 return
         while row is not None:
-            yield f"{self.rows.path[row]}: is no longer there; remove the index and run again"
+            yield f"{self.rows.path[row]}: is no longer there; remove {self.index} and run again"
             row = next(wanted, None)
+
+    def _pixels(self, image: Image.Image, position: int, row: int) -> Batch:
+        try:
+            image = eight_bits(image, self.transform.mode)
+        except ValueError as error:
+            return (
+                f"{self.rows.path[row]}: cannot be read as an image ({error}), or leave it out of the "
+                f"data set, remove {self.index} and run again"
+            )
+        return self.transform(image, position, int(self.rows.view[row]))
 
 
 def _opened(source: Any, path: str, position: int) -> Image.Image:
     if source is None:
         return Image.open(path)
+    if isinstance(source, TarImages):
+        return Image.open(source.open(position))
     if not hasattr(source, "reader"):
         return source[position][0]
     return Image.open(source.reader[position][0])
@@ -313,10 +389,8 @@ def _collate(images: list[Batch]) -> Batch:
     return default_collate(images) if wrong is None else wrong
 
 
-def _numbered(
-    numbers: Iterable[int], batches: Iterator[Batch], path: str
-) -> Iterator[tuple[int, np.ndarray]]:
+def _numbered(numbers: Iterable[int], batches: Iterator[Batch]) -> Iterator[tuple[int, np.ndarray]]:
     for number, batch in zip(numbers, batches, strict=True):
         if isinstance(batch, str):
-            raise InputError(f"{path}: {batch}")
+            raise InputError(batch)
         yield number, batch.numpy()

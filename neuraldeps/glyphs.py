@@ -103,7 +103,7 @@ def load_categories(
     n_ood = len(outside) if n_ood is None else n_ood
     for key, n, there in ("n_categories", n_categories, inside), ("n_ood", n_ood, outside):
         if not 0 <= n <= len(there) or (n == 0 and there is inside):
-            raise InputError(f"images.{key}: {n}; give a number up to {len(there)}")
+            raise InputError(f"dataset.{key}: {n}; give a number up to {len(there)}")
     return _by_code_point(inside[:n_categories]), _by_code_point(outside[:n_ood])
 
 

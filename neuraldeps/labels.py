@@ -1,6 +1,21 @@
 """Labels of images: where they stand among some categories, and how often they came before."""
 
+import unicodedata
+
 import numpy as np
+
+
+def fold(name: str) -> str:
+    """Write a name without what two spellings of it may differ in: case, and composed letters.
+
+    Examples
+    --------
+    >>> fold("Cafe\N{COMBINING ACUTE ACCENT}") == fold("CAF\N{LATIN CAPITAL LETTER E WITH ACUTE}")
+    True
+    """
+    if name.isascii():
+        return name.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def position_among(categories: np.ndarray, label: np.ndarray) -> np.ndarray:

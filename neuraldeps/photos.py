@@ -4,37 +4,47 @@ Everything that timm's `create_dataset` reads (folders, tar files, webdataset, H
 and tables of path and label become one index; the pixels stay where they are.
 """
 
-import csv
 import hashlib
 import logging
 import os
+import unicodedata
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from pickle import UnpicklingError
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
-from timm.data import ImageNetInfo, create_dataset
+from timm.data import create_dataset
 from timm.data.dataset import IterableImageDataset
-from timm.data.readers.reader_image_folder import ReaderImageFolder
+from timm.data.readers.class_map import load_class_map
 
+from neuraldeps.categories import (
+    Categories,
+    categories_of,
+    find_meanings,
+    load_categories,
+    match_classes,
+    match_labels,
+)
+from neuraldeps.delimited import read_rows, repeated
 from neuraldeps.errors import InputError, first_line
+from neuraldeps.listing import (
+    Found,
+    TarImages,
+    counted,
+    find_images,
+    number_classes,
+    readable_name,
+)
 from neuraldeps.stores import provenance, strings
 
 logger = logging.getLogger(__name__)
 
-# folders that timm takes for one another
-SPLIT_FOLDERS = (("train", "training"), ("val", "valid", "validation", "eval", "evaluation"))
 OPTIONS = ("class_map", "input_key", "target_key", "num_samples")
-
-
-class Categories(NamedTuple):
-    """Categories in the order of a network's outputs: codes (synsets) and names."""
-
-    codes: list[str]
-    names: list[str]
 
 
 class Listing(NamedTuple):
@@ -50,22 +60,51 @@ class Listing(NamedTuple):
         Its class names and their numbers, where it knows names.
     access : {"files", "indexed", "streamed"}
         Whether `paths` can be opened, the source be asked for a position, or only be read through.
+    empty : dict of str to str
+        Folders without an image, and what is in them.
     """
 
     paths: list[str]
     labels: np.ndarray
     classes: dict[str, int] | None
     access: str
+    empty: Mapping[str, str] = MappingProxyType({})
 
 
-def open_source(spec: Mapping[str, Any], key: str) -> Any:
-    """Open what timm's `create_dataset` reads.
+def list_images(spec: Mapping[str, Any], key: str) -> Listing:
+    """List the images of a split's folder, tar file or data set.
 
     Parameters
     ----------
     spec : mapping
-        timm's options: `dataset` (its name, empty for folders and tar files), `data_dir`, `split`,
-        `class_map`, `input_key`, `target_key`, `num_samples`, `dataset_download`.
+        The split's entry in the configuration, without `csv`.
+    key : str
+        Its key, for error messages.
+
+    Raises
+    ------
+    InputError
+        If they cannot be listed.
+    """
+    if spec.get("dataset"):
+        return list_source(open_source(spec, key), key)
+    found, numbers = _images(spec, key)
+    labels = np.array([numbers[name] for name in found.classes], np.int64)
+    access = "indexed" if found.spans else "files"
+    _tell(found, key)
+    if spec.get("labels", True):
+        _check_folders(found, key)
+    return Listing(found.paths, labels, numbers, access, found.empty)
+
+
+def open_source(spec: Mapping[str, Any], key: str) -> Any:
+    """Open a data set that timm's `create_dataset` reads under a name.
+
+    Parameters
+    ----------
+    spec : mapping
+        timm's options: `dataset` (its name), `data_dir`, `split`, `class_map`, `input_key`,
+        `target_key`, `num_samples`, `dataset_download`.
     key : str
         The configuration key of the split, for error messages.
 
@@ -74,14 +113,13 @@ def open_source(spec: Mapping[str, Any], key: str) -> Any:
     InputError
         If it cannot be opened.
     """
-    name, root = spec.get("dataset") or "", spec.get("data_dir")
-    if not name and not (root and Path(root).exists()):
-        raise InputError(f"{key}.data_dir: {root} does not exist; correct the path")
-    if not name and spec.get("split"):
-        _check_split(Path(str(root)), spec["split"], key)
+    name, root = spec["dataset"], spec.get("data_dir")
     options = {option: spec[option] for option in OPTIONS if spec.get(option) is not None}
     if spec.get("dataset_download"):
         options["download"] = True
+    if not name.lower().startswith("torch/"):
+        # as it is: timm would clip 16 bits to 8
+        options["input_img_mode"] = ""
     try:
         return create_dataset(name, root=root, split=spec.get("split") or "validation", **options)
     except ImportError as error:
@@ -90,22 +128,8 @@ def open_source(spec: Mapping[str, Any], key: str) -> Any:
         ) from error
     except (AssertionError, OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{key}: {name or root} cannot be opened ({first_line(error)}); correct dataset, "
-            "data_dir or split"
+            f"{key}: {name} cannot be opened ({first_line(error)}); correct dataset, data_dir or split"
         ) from error
-
-
-def _check_split(root: Path, split: str, key: str) -> None:
-    """Refuse a split that timm would pass over, and list everything."""
-    if root.is_file():
-        raise InputError(f"{key}.split is {split!r}, but {root} is one file; remove split")
-    name = split.split("[")[0]
-    names = next((names for names in SPLIT_FOLDERS if name in names), (name,))
-    if not any((root / folder).exists() for folder in names):
-        raise InputError(
-            f"{key}.split is {split!r}, but {root} has no folder {' or '.join(names)}; "
-            "correct split, or give the folder itself as data_dir"
-        )
 
 
 def list_source(source: Any, key: str) -> Listing:
@@ -122,10 +146,6 @@ def list_source(source: Any, key: str) -> Listing:
         paths = [str(name) for name in source.filenames()]
         return Listing(paths, _numbers(targets, key), _classes(source.reader), "streamed")
     reader = getattr(source, "reader", None)
-    if isinstance(reader, ReaderImageFolder):
-        paths = [path for path, _ in reader.samples]
-        numbers = _numbers([number for _, number in reader.samples], key)
-        return Listing(paths, numbers, reader.class_to_idx, "files")
     if reader is None:  # torchvision's own data sets
         given = getattr(source, "targets", None)
         targets = [source[i][1] for i in range(len(source))] if given is None else list(given)
@@ -156,7 +176,8 @@ def check_positions(now: Sequence[str], paths: np.ndarray, positions: np.ndarray
     if positions.max() >= len(now) or [now[at] for at in positions] != paths.tolist():
         split = key.removeprefix("dataset.splits.")
         raise InputError(
-            f"{key}: holds other images than when it was indexed; remove results/images/{split}.zarr"
+            f"{key}: holds other images than when it was indexed; remove results/images/{split}.zarr "
+            "and run again"
         )
 
 
@@ -181,166 +202,70 @@ def open_indexed(
     """
     if access == "files":
         return None
+    if not spec.get("dataset"):
+        found, _ = _images(spec, key)
+        check_positions(found.paths, paths, positions, key)
+        return TarImages(str(spec["data_dir"]), found)
     source = open_source(spec, key)
     if access == "indexed" and hasattr(source, "filenames"):
         check_positions([str(name) for name in source.filenames()], paths, positions, key)
     return source
 
 
-def list_table(path: str, root: str | None, categories: Categories, key: str) -> Listing:
+def list_table(
+    path: str,
+    root: str | None,
+    categories: Categories,
+    key: str,
+    *,
+    labelled: bool = True,
+) -> Listing:
     """List the images of a table with the columns path and, if any has one, label.
 
     Parameters
     ----------
     path : str
-        CSV with a header. A label is a category's number, code or name; empty is none.
+        CSV with a header (see `neuraldeps.delimited.read_rows`). A label is a category's number, code
+        or name; empty is none.
     root : str, optional
         Folder that its paths are relative to; by default the working directory.
     categories : Categories
     key : str
         The configuration key of the split, for error messages.
+    labelled : bool
+        Whether labels are wanted.
 
     Raises
     ------
     InputError
         If a column is missing, a label is unknown or a file is not there.
     """
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError) as error:
+    rows = read_rows(path, f"{key}.csv", ["path"], ["label"])
+    others = [name.strip() for name in rows.columns if name.strip().lower() not in rows.values]
+    others = [name for name in others if name]
+    if labelled and others and "label" not in rows.values:
         raise InputError(
-            f"{key}.csv: {path} cannot be read ({first_line(error)}); correct the path"
-        ) from error
-    if not rows or "path" not in rows[0]:
-        columns = ", ".join(map(str, rows[0])) if rows else "no rows"
-        raise InputError(f"{key}.csv: {path} has {columns}; give the columns path and label")
-    positions = _positions(categories)
-    labels, paths = [], []
-    for line, row in enumerate(rows, start=2):
-        label, name = (row.get("label") or "").strip(), os.path.join(root or "", row["path"])
-        at = positions.get(label.casefold(), int(label) if label.isdecimal() else None)
-        if label and (at is None or at >= len(categories.codes)):
+            f"{key}.csv: {path} has {', '.join(map(str.strip, rows.columns))} and no column label; rename "
+            f"one to label, or give {key}.labels: false"
+        )
+    if others:
+        logger.info("%s.csv: columns that are not used: %s", key, ", ".join(others))
+    words = rows.values.get("label", [""] * len(rows.lines)) if labelled else [""] * len(rows.lines)
+    at = match_labels(words, rows.lines, categories, f"{key}.csv: {path}")
+    paths = []
+    for line, given in zip(rows.lines, rows.values["path"], strict=True):
+        name = os.path.join(root or "", given)
+        if not given or not os.path.isfile(name):
             raise InputError(
-                f"{key}.csv: {path}, line {line}: {label!r} is no category; give its number, code or "
-                "name, or leave it empty"
+                f"{key}.csv: {path}, line {line}: {name or repr(given)} does not exist; correct it"
             )
-        if not Path(name).is_file():
-            raise InputError(f"{key}.csv: {path}, line {line}: {name} does not exist; correct it")
-        labels.append(-1 if not label else at)
         paths.append(name)
-    return Listing(paths, np.array(labels, np.int64), None, "files")
-
-
-def load_categories(
-    given: str | None, n_categories: int, classes: Mapping[str, int] | None = None
-) -> Categories:
-    """Codes and names of the categories, without a network.
-
-    Parameters
-    ----------
-    given : str, optional
-        A subset of timm's `ImageNetInfo` (``imagenet-1k``, ``imagenet-21k-miil``, ...) or a CSV with
-        the columns code and name; by default the class names that the images come with.
-    n_categories : int
-    classes : mapping, optional
-        Class names of the images and their numbers.
-
-    Raises
-    ------
-    InputError
-        If there are none such, or of another number.
-
-    Examples
-    --------
-    >>> found = load_categories("imagenet-1k", 1000)
-    >>> found.codes[0], found.names[0]
-    ('n01440764', 'tench, Tinca tinca')
-    """
-    if given is None:
-        ordered = sorted(classes or {}, key=lambda name: (classes or {})[name])
-        if ordered != sorted(ordered):
-            logger.warning(
-                "the categories are in timm's order (%s, ...), not in that of their characters (%s, ...): "
-                "a network trained with torchvision's ImageFolder has the latter",
-                ", ".join(ordered[:3]),
-                ", ".join(sorted(ordered)[:3]),
-            )
-        found = Categories(ordered, ordered)
-        if not classes:
-            numbers = [str(number) for number in range(n_categories)]
-            found = Categories(numbers, [f"category {number}" for number in numbers])
-    elif Path(given).suffix == ".csv":
-        found = _read_categories(given)
-    else:
-        try:
-            info = ImageNetInfo(given)
-        except AssertionError as error:
-            raise InputError(
-                f"dataset.categories: timm knows no {given!r}; give imagenet-1k, imagenet-12k, "
-                "imagenet-22k, imagenet-21k-goog, imagenet-21k-miil, or a .csv of code,name"
-            ) from error
-        found = Categories(info.label_names(), list(info.label_descriptions()))
-    if len(found.codes) != n_categories:
-        raise InputError(
-            f"dataset.categories: {given or 'the images'} gives {len(found.codes)} categories, "
-            f"dataset.n_categories is {n_categories}; correct the one or the other"
+    if twice := repeated(paths):
+        logger.warning(
+            "%s.csv: images that stand in several rows, and count as often: %d (%s)",
+            *(key, len(twice), twice[0]),
         )
-    return found
-
-
-def match_classes(
-    classes: Mapping[str, int], categories: Categories, key: str, *, in_order: bool = False
-) -> dict[int, int]:
-    """Find the category of each class of a source by its name.
-
-    Parameters
-    ----------
-    classes : mapping of str to int
-        Class names (folders' names, synsets) and the source's numbers.
-    categories : Categories
-    key : str
-        The configuration key of the split, for error messages.
-    in_order : bool
-        Whether the numbers are the user's own (`class_map`) and must be those of the categories.
-
-    Returns
-    -------
-    dict of int to int
-        Number in the source to position among the categories.
-
-    Raises
-    ------
-    InputError
-        If a class is no category, two are the same, or the order differs.
-    """
-    positions, n = _positions(categories), len(categories.codes)
-    found: dict[int, int] = {}
-    unknown = []
-    for name, number in classes.items():
-        own = 0 <= number < n and name.casefold() in _words(categories, number)
-        at = number if own else positions.get(str(name).casefold())
-        if at is None:
-            unknown.append(repr(name))
-        elif in_order and at != number:
-            raise InputError(
-                f"{key}.class_map: {name!r} is number {number}, the categories have it at {at}; "
-                "bring both into the order of the networks' outputs"
-            )
-        else:
-            found[number] = at
-    if unknown:
-        raise InputError(
-            f"{key}: {len(unknown)} of {len(classes)} class names are no code or name of "
-            f"dataset.categories ({', '.join(unknown[:3])}); correct categories, give a class_map, "
-            "or labels: false"
-        )
-    twice = [at for at, count in Counter(found.values()).items() if count > 1]
-    if twice:
-        raise InputError(
-            f"{key}: two classes are both {categories.codes[twice[0]]!r}; give a class_map"
-        )
-    return found
+    return Listing(paths, np.array([at[word] for word in words], np.int64), None, "files")
 
 
 def choose_images(labels: np.ndarray, spec: Mapping[str, Any], seed: int, split: str) -> np.ndarray:
@@ -397,6 +322,7 @@ def index_images(
     categories: str | None,
     n_categories: int,
     seed: int,
+    of_fit: Categories | None = None,
 ) -> xr.Dataset:
     """Index the images of one split: paths, labels, categories, no pixels.
 
@@ -411,6 +337,9 @@ def index_images(
     categories, n_categories
         See `load_categories`.
     seed : int
+    of_fit : Categories, optional
+        Where `categories` names none: those of the images that CovLasso is solved on, which all
+        splits share. By default the images' own.
 
     Returns
     -------
@@ -424,8 +353,9 @@ def index_images(
         If the images cannot be listed, or their classes are not the categories.
     """
     key = f"dataset.splits.{split}"
-    listing, known = _list_split(spec, categories, n_categories, key)
-    labels = _labels(listing, known, spec, key)
+    listing, known = _list_split(spec, categories, n_categories, key, of_fit)
+    labels = _labels(listing, known, spec, key, of_fit=of_fit is not None)
+    _tell_missing(labels, known, key)
     chosen = choose_images(labels, spec, seed, split)
     views = spec.get("n_views") or 1
     rows = np.repeat(chosen, views)
@@ -442,7 +372,7 @@ def index_images(
         "index_images",
         f"Index of images, split {split}",
         config=config,
-        sources={"listing": _digest(paths, labels, listing.access)},
+        sources={"listing": _digest(paths, labels, listing.access, key)},
         seed=seed,
         packages=("timm",),
     )
@@ -477,9 +407,8 @@ def index_balanced(
         If there are too few images, or the source is not what was indexed.
     """
     made, path = index.attrs["config"], index["path"].values
-    split, n_categories = made["split"], index.sizes["category"]
-    key = f"dataset.splits.{split}"
-    listing, known = _list_split(made["spec"], made["categories"], n_categories, key)
+    key, known = f"dataset.splits.{made['split']}", categories_of(index)
+    listing, _ = _list_split(made["spec"], made["categories"], len(known.codes), key, known)
     labels = _labels(listing, known, made["spec"], key)
     taken = index["position"].values
     check_positions(listing.paths, path, taken, key)
@@ -508,7 +437,7 @@ def index_balanced(
         config={**made, "n_each": n_each, "new": new.tolist()},
         sources={
             "listing": _digest(
-                [listing.paths[row] for row in chosen], labels[chosen], listing.access
+                [listing.paths[row] for row in chosen], labels[chosen], listing.access, key
             )
         },
         seed=seed,
@@ -542,22 +471,32 @@ def _indexed(
 
 
 def _list_split(
-    spec: Mapping[str, Any], categories: str | None, n_categories: int, key: str
+    spec: Mapping[str, Any],
+    categories: str | None,
+    n_categories: int,
+    key: str,
+    known: Categories | None = None,
 ) -> tuple[Listing, Categories]:
+    labelled = spec.get("labels", True)
     if spec.get("csv"):
+        known = known or load_categories(categories, n_categories)
+        root = spec.get("data_dir")
+        return list_table(spec["csv"], root, known, key, labelled=labelled), known
+    if known is None and categories is not None:
+        # before the images are listed, which may take long
         known = load_categories(categories, n_categories)
-        return list_table(spec["csv"], spec.get("data_dir"), known, key), known
-    if categories is not None:
-        load_categories(
-            categories, n_categories
-        )  # before the images are listed, which may take long
-    listing = list_source(open_source(spec, key), key)
-    classes = listing.classes if spec.get("labels", True) else None
-    return listing, load_categories(categories, n_categories, classes)
+    listing = list_images(spec, key)
+    classes = listing.classes if labelled else None
+    return listing, known or load_categories(None, n_categories, classes, listing.empty)
 
 
 def _labels(
-    listing: Listing, categories: Categories, spec: Mapping[str, Any], key: str
+    listing: Listing,
+    categories: Categories,
+    spec: Mapping[str, Any],
+    key: str,
+    *,
+    of_fit: bool = False,
 ) -> np.ndarray:
     """Positions among the categories, -1 where an image has no label."""
     if not spec.get("labels", True):
@@ -572,8 +511,119 @@ def _labels(
             logger.warning("%s: the images' classes have no names: their order is not checked", key)
         return listing.labels
     in_order = spec.get("class_map") is not None
-    at = match_classes(listing.classes, categories, key, in_order=in_order)
+    at = match_classes(listing.classes, categories, key, in_order=in_order, of_fit=of_fit)
+    _check_empty(listing.empty, categories, key)
     return np.array([at.get(label, -1) for label in listing.labels.tolist()], np.int64)
+
+
+def _images(spec: Mapping[str, Any], key: str) -> tuple[Found, dict[str, int]]:
+    """Images of a folder or tar file but for those that a class map leaves out, and their classes."""
+    found = find_images(spec, key)
+    if spec.get("class_map") is None:
+        return found, number_classes(found.classes)
+    numbers = _class_map(spec["class_map"], str(spec.get("data_dir")), key)
+    kept = [i for i, name in enumerate(found.classes) if name in numbers]
+    left = sorted(set(found.classes) - set(numbers))
+    if not kept:
+        raise InputError(
+            f"{key}.class_map: {spec['class_map']} names none of the folders ({', '.join(left[:3])}); "
+            "correct it"
+        )
+    if left:
+        logger.warning(
+            "%s.class_map: images in folders that it does not name, left out: %d (%s)",
+            *(key, len(found.paths) - len(kept), ", ".join(left[:3])),
+        )
+    found.places = {name: found.places[name] for name in found.places if name in numbers}
+    for name in "paths", "classes", "spans":
+        column = getattr(found, name)
+        setattr(found, name, [column[i] for i in kept] if column else [])
+    return found, numbers
+
+
+def _class_map(path: str, root: str, key: str) -> dict[str, int]:
+    """Folders' names and numbers: of a text file its lines, else as timm reads them."""
+    if not os.path.exists(path):
+        path = os.path.join(root, path)
+    if not os.path.exists(path):
+        raise InputError(f"{key}.class_map: {path} does not exist; correct the path")
+    try:
+        if not path.endswith(".txt"):
+            return dict(load_class_map(path, root))
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (AssertionError, OSError, ValueError, UnpicklingError) as error:
+        raise InputError(
+            f"{key}.class_map: {path} cannot be read ({first_line(error)}); give a .txt in UTF-8 with a "
+            "folder's name in each line"
+        ) from error
+    names = [line.strip() for line in text.rstrip().splitlines()]
+    if twice := repeated(names):
+        raise InputError(f"{key}.class_map: {path} has {twice[0]!r} twice; correct it")
+    return {name: number for number, name in enumerate(names)}
+
+
+def _check_folders(found: Found, key: str) -> None:
+    """Refuse folders that do not say which category an image is of."""
+    if "" in found.places:
+        loose = [path for path, name in zip(found.paths, found.classes, strict=True) if not name]
+        raise InputError(
+            f"{key}.data_dir: images in no folder that names their category: {len(loose)} ({loose[0]}); "
+            f"move them into one, or give {key}.labels: false"
+        )
+    composed = Counter(unicodedata.normalize("NFC", name) for name in found.places)
+    if twice := [name for name, count in composed.items() if count > 1]:
+        raise InputError(
+            f"{key}.data_dir: two folders are called {twice[0]!r}, one with composed and one with decomposed "
+            "letters; make them one"
+        )
+    shared = {name: places for name, places in found.places.items() if len(places) > 1}
+    if shared:
+        name, places = next(iter(shared.items()))
+        logger.warning(
+            "%s: categories with images in several folders of one name: %d (%s: %s)",
+            *(key, len(shared), name, ", ".join(sorted(places)[:3])),
+        )
+
+
+def _check_empty(empty: Mapping[str, str], categories: Categories, key: str) -> None:
+    """Refuse a category's folder whose files were all passed over."""
+    held = {path: what for path, what in empty.items() if what != "nothing"}
+    places = find_meanings([os.path.basename(path) for path in held], categories)
+    for path, what in held.items():
+        if places[os.path.basename(path)]:
+            raise InputError(
+                f"{key}: {path} holds no image that Pillow reads ({what}); convert its files, or move it "
+                "away"
+            )
+
+
+def _tell(found: Found, key: str) -> None:
+    """Say what was passed over."""
+    for note in found.notes:
+        logger.warning("%s: %s", key, note)
+    if found.passed:
+        logger.warning(
+            "%s: passed over, no images that Pillow reads by their ending: %s (%s)",
+            *(key, counted(found.passed), readable_name(found.example)),
+        )
+    if found.empty:
+        path, what = next(iter(sorted(found.empty.items())))
+        logger.warning(
+            "%s: folders without an image: %d (%s: %s)",
+            *(key, len(found.empty), readable_name(path), what),
+        )
+
+
+def _tell_missing(labels: np.ndarray, categories: Categories, key: str) -> None:
+    """Say which categories have no image, where any has one."""
+    known = labels[labels >= 0]
+    missing = np.flatnonzero(np.bincount(known, minlength=len(categories.codes)) == 0)
+    if len(known) and len(missing):
+        logger.warning(
+            "%s: categories without an image: %d of %d (%s)",
+            *(key, len(missing), len(categories.codes)),
+            ", ".join(repr(categories.names[at]) for at in missing[:5]),
+        )
 
 
 def _numbers(targets: Sequence[Any], key: str) -> np.ndarray:
@@ -594,38 +644,22 @@ def _classes(source: Any) -> dict[str, int] | None:
     return None
 
 
-def _words(categories: Categories, position: int) -> set[str]:
-    return {categories.codes[position].casefold(), categories.names[position].casefold()}
-
-
-def _positions(categories: Categories) -> dict[str, int]:
-    """Positions by code, and by name where only one category has it."""
-    names = [name.casefold() for name in categories.names]
-    count = Counter(names)
-    found = {name: i for i, name in enumerate(names) if count[name] == 1}
-    return found | {code.casefold(): i for i, code in enumerate(categories.codes)}
-
-
-def _read_categories(path: str) -> Categories:
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        found = Categories([row["code"] for row in rows], [row["name"] for row in rows])
-    except (OSError, KeyError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"dataset.categories: {path} cannot be read ({first_line(error)}); give the columns code "
-            "and name"
-        ) from error
-    twice = [code for code, count in Counter(found.codes).items() if count > 1]
-    if twice:
-        raise InputError(f"dataset.categories: {path} has {twice[0]!r} twice; correct it")
-    return found
-
-
-def _digest(paths: Sequence[str], labels: np.ndarray, access: str) -> str:
-    """SHA-256 of what was listed; of files their sizes, too."""
-    digest = hashlib.sha256()
+def _digest(paths: Sequence[str], labels: np.ndarray, access: str, key: str) -> str:
+    """SHA-256 of what was listed; of files their sizes, too, none of which may be empty."""
+    digest, empty = hashlib.sha256(), []
     for path, label in zip(paths, labels.tolist(), strict=True):
-        size = os.path.getsize(path) if access == "files" else ""
+        try:
+            size = os.path.getsize(path) if access == "files" else ""
+        except OSError as error:
+            raise InputError(
+                f"{key}: {path} cannot be read ({error.strerror}); allow it, or remove it"
+            ) from error
+        if size == 0:
+            empty.append(path)
         digest.update(f"{path} {label} {size}\n".encode())
+    if empty:
+        raise InputError(
+            f"{key}: empty image files: {len(set(empty))} ({empty[0]}); bring back what was in them, or remove "
+            "them"
+        )
     return digest.hexdigest()

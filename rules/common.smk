@@ -5,6 +5,7 @@ from snakemake.exceptions import WorkflowError
 
 from neuraldeps.config import OF_PHOTOS, complete_config, count_new
 from neuraldeps.errors import InputError
+from neuraldeps.listing import check_there
 
 try:
     complete_config(config, workflow.configfiles, workflow.config_settings.config)
@@ -194,9 +195,23 @@ def split_spec(wildcards):
     return in_order(config["dataset"]["splits"][wildcards.split])
 
 
+def categories_of_fit(wildcards):
+    """Where nothing else names the categories, the index whose names all splits share."""
+    own = config["dataset"]["categories"] or wildcards.split == FIT
+    return [] if own else categories_store(FIT)
+
+
 def given_tables(wildcards):
     """The tables that a split's index is made from: its own, and one of categories."""
-    given = [split_spec(wildcards)["csv"], config["dataset"]["categories"]]
+    spec, key = split_spec(wildcards), f"dataset.splits.{wildcards.split}"
+    categories = config["dataset"]["categories"]
+    try:
+        if not Path(f"results/images/{wildcards.split}.zarr").exists():
+            check_there(spec, key, categories)
+    except InputError as error:
+        # one line: Snakemake puts a traceback around any other exception
+        raise SystemExit(f"Error: {error}") from None
+    given = [spec["csv"], categories]
     return [path for path in given if path and path.endswith(".csv")]
 
 
@@ -231,6 +246,16 @@ def pass_runtime(wildcards, attempt):
     return attempt * int(120 + N_CATEGORIES**2 / 1e6)
 
 
+def photo_splits():
+    """The sets of photos that something is made from."""
+    used = JUDGED_SPLITS + [
+        config["models"][model]["train"]["split"] for model in TRAINED
+    ]
+    used += ROBUST_SPLITS if ROBUST_MODELS else []
+    used += [GENERAL_SPLIT] if GENERAL_MODELS else []
+    return [split for split in PHOTO_SPLITS if split in used]
+
+
 def final_outputs():
     """Every table, figure and set of images that the configuration asks for."""
     figures = ["figure1", "figure3", "figure4", "error_by_support"]
@@ -249,4 +274,6 @@ def final_outputs():
     if config["dataset"]["name"] == "glyphs":
         figures += ["contact_sheet"]
         outputs += expand("results/images/{split}.zarr", split=SPLITS)
+    # asked for, so that who removes an index has it made again, and all that comes of it
+    outputs += expand("results/images/{split}.zarr", split=photo_splits())
     return outputs + expand("results/figures/{figure}.png", figure=figures)

@@ -53,7 +53,8 @@ rule render_glyphs:
 rule index_images:
     """Index one set of photos: paths, labels and categories, no pixels."""
     input:
-        given_tables,
+        tables=given_tables,
+        fit=categories_of_fit,
     output:
         images=directory("results/images/{split}.zarr"),
     log:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from neuraldeps import photos
 from neuraldeps.logs import job_log
 from neuraldeps.robustness import restriction
-from neuraldeps.stores import write_store
+from neuraldeps.stores import open_store, write_store
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 def main(
     images: str,
+    fit: str | None,
     *,
     split: str,
     spec: Mapping[str, Any],
@@ -23,7 +24,12 @@ def main(
     seed: int,
 ) -> None:
     index = photos.index_images(
-        split, spec, categories=categories, n_categories=n_categories, seed=seed
+        split,
+        spec,
+        categories=categories,
+        n_categories=n_categories,
+        seed=seed,
+        of_fit=photos.categories_of(open_store(fit)) if fit else None,
     )
     if folders_name_categories:
         restriction(index, index, "folders")
@@ -34,6 +40,7 @@ if __name__ == "__main__":
     with job_log(snakemake.log[0]):
         main(
             snakemake.output.images,
+            snakemake.input.fit or None,
             split=snakemake.wildcards.split,
             spec=snakemake.params.spec,
             categories=snakemake.params.categories,

@@ -181,6 +181,20 @@ def test_the_papers_categories_have_one_answer_each():
         assert known[find_category(known, name, "key")].short == name
 
 
+def test_a_name_in_the_configuration_means_one_category():
+    from neuraldeps.cases import Category, find_category
+
+    names = ["crane", "Café", "crane", "large", "small"]
+    codes = ["n1", "n2", "n3", "A", "a"]
+    known = [Category(name, code) for name, code in zip(names, codes, strict=True)]
+    for wanted, at in {"A": 3, "a": 4, "SMALL": 4, "cafe\N{COMBINING ACUTE ACCENT}": 1}.items():
+        assert find_category(known, wanted, "key") == at
+    refused(
+        "2 categories named 'crane'; give a code, 'n1' or 'n3'", find_category, known, "crane", "k"
+    )
+    refused("no category named 'gull'; give a name or code", find_category, known, "gull", "k")
+
+
 def test_samples_are_drawn_by_seed_and_keep_their_order():
     labels = np.repeat([2, 0, -1, 1], [10, 20, 5, 8])
     drawn = choose_images(labels, {"samples_per_category": 6}, 0, "fit")
