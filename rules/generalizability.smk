@@ -2,9 +2,6 @@
 # out: results/generalizability/, results/tables/table{2,4}.{csv,md,tex}, logs/tables/table2_times.csv
 
 
-include: "generalizability_common.smk"
-
-
 localrules:
     split_categories,
 
@@ -23,8 +20,8 @@ rule split_categories:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 1000,
-        runtime=lambda wildcards, attempt: attempt * 5,
+        mem_mb=megabytes(1000),
+        runtime=minutes(5),
     params:
         n_new=lambda wildcards: {**SETTINGS, SETTING_OF_ONE: 1, "baseline": 0}[
             wildcards.setting
@@ -50,8 +47,8 @@ rule render_balanced:
         "../envs/gpu.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 2000,
-        runtime=lambda wildcards, attempt: attempt * 10,
+        mem_mb=megabytes(2000),
+        runtime=minutes(10),
     params:
         n_each=GENERAL["balanced"],
         img_size=config["dataset"]["img_size"],
@@ -76,8 +73,8 @@ rule index_balanced:
         "../envs/gpu.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 4000,
-        runtime=lambda wildcards, attempt: attempt * 120,
+        mem_mb=megabytes(4000),
+        runtime=minutes(120),
     params:
         n_each=GENERAL["balanced"],
     script:
@@ -105,7 +102,7 @@ rule train_base:
     threads: training_threads
     resources:
         mem_mb=training_mem_mb,
-        runtime=lambda wildcards, attempt: attempt * 1440,
+        runtime=minutes(1440),
         gpu=training_gpus,
     params:
         spec=network_spec,
@@ -141,7 +138,7 @@ rule extract_base_logits:
     threads: 1 + config["extraction"]["workers"]
     resources:
         mem_mb=extraction_mem_mb,
-        runtime=lambda wildcards, attempt: attempt * 720,
+        runtime=minutes(720),
         gpu=config["extraction"]["gpu"],
     params:
         spec=network_spec,
@@ -172,7 +169,7 @@ rule fit_new_categories:
     threads: 1
     resources:
         mem_mb=learning_mem_mb,
-        runtime=lambda wildcards, attempt: attempt * 720,
+        runtime=minutes(720),
     params:
         variants={
             name: in_order(variant) for name, variant in GENERAL["variants"].items()
@@ -205,8 +202,8 @@ rule evaluate_new_categories:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 2000,
-        runtime=lambda wildcards, attempt: attempt * 60,
+        mem_mb=megabytes(2000),
+        runtime=minutes(60),
     params:
         binary=lambda wildcards: wildcards.task == "balanced",
     script:
@@ -217,7 +214,7 @@ rule tabulate_generalizability:
     """Write Tables 2 and 4: new categories learned from base categories, against the baseline."""
     input:
         evaluations=expand("{run}/evaluation.zarr", run=GENERAL_RUNS),
-        paper=f"{workflow.basedir}/reference/paper_tables.csv",
+        paper=PAPER_TABLES,
     output:
         table2_csv=report(
             "results/tables/table2.csv",
@@ -269,8 +266,8 @@ rule tabulate_generalizability:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 2000,
-        runtime=lambda wildcards, attempt: attempt * 20,
+        mem_mb=megabytes(2000),
+        runtime=minutes(20),
     params:
         dataset=DATASET,
         default=GENERAL["default_variant"],
@@ -294,8 +291,8 @@ rule tabulate_times:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 1000,
-        runtime=lambda wildcards, attempt: attempt * 5,
+        mem_mb=megabytes(1000),
+        runtime=minutes(5),
     params:
         # no input: whoever removes the logs does not train anew
         trainings=[

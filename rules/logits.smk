@@ -21,7 +21,7 @@ rule extract_logits_part:
     threads: 1 + config["extraction"]["workers"]
     resources:
         mem_mb=extraction_mem_mb,
-        runtime=lambda wildcards, attempt: attempt * 720,
+        runtime=minutes(720),
         gpu=config["extraction"]["gpu"],
     params:
         spec=network_spec,
@@ -52,7 +52,7 @@ rule extract_logits:
     threads: 1 + config["extraction"]["workers"]
     resources:
         mem_mb=extraction_mem_mb,
-        runtime=lambda wildcards, attempt: attempt * 720,
+        runtime=minutes(720),
         gpu=config["extraction"]["gpu"] if config["extraction"]["parts"] == 1 else 0,
     params:
         spec=network_spec,
@@ -88,7 +88,7 @@ rule import_logits:
     threads: 1
     resources:
         mem_mb=extraction_mem_mb,
-        runtime=lambda wildcards, attempt: attempt * 240,
+        runtime=minutes(240),
     params:
         n_categories=N_CATEGORIES,
         rows=config["extraction"]["rows_per_shard"],

@@ -19,8 +19,8 @@ rule check_network:
         "../envs/gpu.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 4000,
-        runtime=lambda wildcards, attempt: attempt * 10,
+        mem_mb=megabytes(4000),
+        runtime=minutes(10),
     params:
         spec=network_spec,
         n_categories=N_CATEGORIES,
@@ -50,7 +50,7 @@ rule train_backbone:
     threads: training_threads
     resources:
         mem_mb=training_mem_mb,
-        runtime=lambda wildcards, attempt: attempt * 1440,
+        runtime=minutes(1440),
         gpu=training_gpus,
     params:
         spec=network_spec,

@@ -2,9 +2,6 @@
 # out: results/robustness/{model}/seed{seed}.zarr, results/tables/table3.{csv,md,tex}
 
 
-include: "robustness_common.smk"
-
-
 rule choose_pair:
     """Choose the pair of categories whose dependency is cut off."""
     input:
@@ -25,7 +22,7 @@ rule choose_pair:
     threads: 1
     resources:
         mem_mb=solver_mem_mb,
-        runtime=lambda wildcards, attempt: attempt * 20,
+        runtime=minutes(20),
     params:
         wanted=lambda wildcards: wanted_pair(wildcards.model),
         support_size=ROBUSTNESS["support_size"],
@@ -87,7 +84,7 @@ rule finetune_arm:
     threads: training_threads
     resources:
         mem_mb=training_mem_mb,
-        runtime=lambda wildcards, attempt: attempt * 1440,
+        runtime=minutes(1440),
         gpu=training_gpus,
     params:
         spec=network_spec,
@@ -125,7 +122,7 @@ rule extract_arm:
     threads: 1 + config["extraction"]["workers"]
     resources:
         mem_mb=extraction_mem_mb,
-        runtime=lambda wildcards, attempt: attempt * 720,
+        runtime=minutes(720),
         gpu=config["extraction"]["gpu"],
     params:
         spec=network_spec,
@@ -153,7 +150,7 @@ rule measure_robustness:
     threads: 1
     resources:
         mem_mb=arm_mem_mb,
-        runtime=lambda wildcards, attempt: attempt * 120,
+        runtime=minutes(120),
     params:
         arms=ROBUST_ARMS,
         dataset=DATASET,
@@ -174,7 +171,7 @@ rule tabulate_robustness:
             for seed in ROBUST_SEEDS
         ],
         checked=CHECKED,
-        paper=f"{workflow.basedir}/reference/paper_tables.csv",
+        paper=PAPER_TABLES,
     output:
         csv=report(
             "results/tables/table3.csv",
@@ -205,8 +202,8 @@ rule tabulate_robustness:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 2000,
-        runtime=lambda wildcards, attempt: attempt * 60,
+        mem_mb=megabytes(2000),
+        runtime=minutes(60),
     params:
         models=ROBUST_MODELS,
         n_seeds=len(ROBUST_SEEDS),
