@@ -7,7 +7,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +18,7 @@ from timm.data import resolve_model_data_config
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from neuraldeps.config.networks import Extraction
 from neuraldeps.errors import InputError
 from neuraldeps.images import Images, open_images, read_coords
 from neuraldeps.networks import Standardise, build_network, load_checkpoint, weights_digest
@@ -30,33 +30,29 @@ AHEAD = 4
 Item = TypeVar("Item")
 
 
-@dataclass(frozen=True)
-class ExtractionOptions:
-    """How to run a network; names and meanings are those of timm's validation script.
+class ExtractionOptions(Extraction):
+    """How to run a network: the configuration's block, and what is no part of it.
+
+    Batches begin anew in every shard, so that no logit depends on where a job began. Logits are
+    stored as float32, whatever the precision.
 
     Attributes
     ----------
-    batch_size : int
-        Batches begin anew in every shard, so that no logit depends on where a job began.
+    channels_last : bool
+        How the network keeps its images in memory.
     device : str
         `auto`, or a device of PyTorch.
-    amp, amp_dtype
-        Automatic mixed precision, in `bfloat16` or `float16`. Logits are stored as float32.
-    channels_last : bool
-    torchcompile : bool or str
-        Compile the network, with the backend of this name or the default one.
+    backend : str
+        What compiles the network, where `torchcompile` is true.
     """
 
-    batch_size: int = 512
+    channels_last: bool
     device: str = "auto"
-    amp: bool = False
-    amp_dtype: str = "bfloat16"
-    channels_last: bool = True
-    torchcompile: bool | str = False
+    backend: str = "inductor"
 
     def as_config(self) -> dict[str, Any]:
-        """Values that logits depend on, for provenance: all but the device."""
-        return {name: value for name, value in asdict(self).items() if name != "device"}
+        """Values that logits depend on, for provenance."""
+        return self.model_dump(exclude={"device", "backend"})
 
 
 def lay_out_logits(
@@ -254,11 +250,8 @@ class _Runner:
         )
         torch.backends.cudnn.benchmark = True
         if options.torchcompile:
-            backend = "inductor" if options.torchcompile is True else options.torchcompile
-            self.network = torch.compile(self.network, backend=backend)
-        self.autocast = torch.autocast(
-            self.device.type, getattr(torch, options.amp_dtype), enabled=options.amp
-        )
+            self.network = torch.compile(self.network, backend=options.backend)
+        self.autocast = autocast(self.device, options.precision)
 
     @torch.inference_mode()
     def __call__(self, pixels: np.ndarray) -> Tensor:
@@ -270,6 +263,13 @@ class _Runner:
         with self.autocast:
             inputs = self.standardise(batch).contiguous(memory_format=self.format)
             return self.network(inputs)
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """PyTorch's automatic mixed precision; none in float32."""
+    is_lower = precision != "float32"
+    lower = getattr(torch, precision) if is_lower else None
+    return torch.autocast(device.type, lower, enabled=is_lower)
 
 
 def _best_device() -> str:

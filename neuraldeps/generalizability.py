@@ -507,14 +507,14 @@ def check_images(variant: Variant, is_new: np.ndarray, held_out: np.ndarray) -> 
         what = "training image" if variant.images == "all" else "training image of a new category"
         raise InputError(
             f"generalizability.variants: one is learned on images: {variant.images}, but no {what} "
-            "has a label; label some of generalizability.split, or take another split"
+            "has a label; label some of generalizability.fit_split, or take another split"
         )
     n_rest, n_held_out = np.count_nonzero(of_loss & ~held_out), np.count_nonzero(held_out)
     if len(variant.strengths) > 1 and not (n_rest and n_held_out):
         raise InputError(
-            f"generalizability.held_out: {n_held_out} of {len(held_out)} training images are held out "
+            f"generalizability.held_out_every: {n_held_out} of {len(held_out)} training images are held out "
             f"and {n_rest} left to learn from, where one of {len(variant.strengths)} strengths is to be "
-            "chosen; set held_out to at most the images of a category, or give each variant one strength"
+            "chosen; set held_out_every to at most the images of a category, or give each variant one strength"
         )
 
 

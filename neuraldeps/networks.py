@@ -67,8 +67,8 @@ def build_network(
     n_categories : int
     data_config : mapping, optional
         What the images are, in timm's words (`input_size` (channel, y, x), `mean`, `std`,
-        `interpolation`, `crop_pct`, `crop_mode`), in place of the architecture's own. Entries of the
-        same names in `spec` come first, and `img_size`, the side of square images.
+        `interpolation`, `crop_pct`, `crop_mode`), in place of the architecture's own. Before it come
+        `data_kwargs` in `spec`, of the same names, and `img_size`, the side of square images.
     seed : int, optional
         Seed of the initial weights.
 
@@ -93,7 +93,7 @@ def build_network(
     check_pretrained(name, spec, n_categories)
     overlay = {
         key: value
-        for config in (data_config or {}, spec)
+        for config in (data_config or {}, spec.get("data_kwargs") or {})
         for key, value in config.items()
         if key in OVERLAY and value is not None
     }

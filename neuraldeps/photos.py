@@ -27,7 +27,6 @@ logger = logging.getLogger(__name__)
 
 # folders that timm takes for one another
 SPLIT_FOLDERS = (("train", "training"), ("val", "valid", "validation", "eval", "evaluation"))
-OPTIONS = ("class_map", "input_key", "target_key", "num_samples")
 
 
 class Categories(NamedTuple):
@@ -64,8 +63,8 @@ def open_source(spec: Mapping[str, Any], key: str) -> Any:
     Parameters
     ----------
     spec : mapping
-        timm's options: `dataset` (its name, empty for folders and tar files), `data_dir`, `split`,
-        `class_map`, `input_key`, `target_key`, `num_samples`, `dataset_download`.
+        timm's options: `origin` (its name, empty for folders and tar files), `data_dir`,
+        `origin_split`, `class_map`, and others in `origin_kwargs`.
     key : str
         The configuration key of the split, for error messages.
 
@@ -74,37 +73,39 @@ def open_source(spec: Mapping[str, Any], key: str) -> Any:
     InputError
         If it cannot be opened.
     """
-    name, root = spec.get("dataset") or "", spec.get("data_dir")
+    name, root, split = spec.get("origin") or "", spec.get("data_dir"), spec.get("origin_split")
     if not name and not (root and Path(root).exists()):
         raise InputError(f"{key}.data_dir: {root} does not exist; correct the path")
-    if not name and spec.get("split"):
-        _check_split(Path(str(root)), spec["split"], key)
-    options = {option: spec[option] for option in OPTIONS if spec.get(option) is not None}
-    if spec.get("dataset_download"):
-        options["download"] = True
+    if not name and split:
+        _check_split(Path(str(root)), split, key)
+    options = dict(spec.get("origin_kwargs") or {})
+    if spec.get("class_map") is not None:
+        options["class_map"] = spec["class_map"]
     try:
-        return create_dataset(name, root=root, split=spec.get("split") or "validation", **options)
+        return create_dataset(name, root=root, split=split or "validation", **options)
     except ImportError as error:
         raise InputError(
-            f"{key}.dataset: {name} needs a package that is not installed ({_first_line(error)}); install it"
+            f"{key}.origin: {name} needs a package that is not installed ({_first_line(error)}); install it"
         ) from error
     except (AssertionError, OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{key}: {name or root} cannot be opened ({_first_line(error)}); correct dataset, "
-            "data_dir or split"
+            f"{key}: {name or root} cannot be opened ({_first_line(error)}); correct origin, "
+            "data_dir, origin_split or origin_kwargs"
         ) from error
 
 
 def _check_split(root: Path, split: str, key: str) -> None:
     """Refuse a split that timm would pass over, and list everything."""
     if root.is_file():
-        raise InputError(f"{key}.split is {split!r}, but {root} is one file; remove split")
+        raise InputError(
+            f"{key}.origin_split is {split!r}, but {root} is one file; remove origin_split"
+        )
     name = split.split("[")[0]
     names = next((names for names in SPLIT_FOLDERS if name in names), (name,))
     if not any((root / folder).exists() for folder in names):
         raise InputError(
-            f"{key}.split is {split!r}, but {root} has no folder {' or '.join(names)}; "
-            "correct split, or give the folder itself as data_dir"
+            f"{key}.origin_split is {split!r}, but {root} has no folder {' or '.join(names)}; "
+            "correct it, or give the folder itself as data_dir"
         )
 
 
@@ -580,7 +581,7 @@ def _numbers(targets: Sequence[Any], key: str) -> np.ndarray:
     numbers = np.array([-1 if target is None else target for target in targets])
     if numbers.ndim != 1 or numbers.dtype.kind not in "iu":
         raise InputError(
-            f"{key}: targets are not one class number per image; name another target_key"
+            f"{key}: targets are not one class number per image; name another target_key in origin_kwargs"
         )
     return np.maximum(numbers.astype(np.int64), -1)
 

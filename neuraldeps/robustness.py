@@ -111,7 +111,7 @@ def choose_pair(
     *,
     support_size: int = 4,
     shape_quantile: float = 0.75,
-    key: str = "robustness.pair",
+    key: str = "robustness.category_pair",
 ) -> Pair:
     """Choose the pair whose dependency is cut off: as configured, or the most irrational large one.
 
@@ -140,7 +140,7 @@ def choose_pair(
     """
     if support_size not in paths["support_size"].values:
         raise InputError(
-            f"robustness.support_size is {support_size}; it must be at most covlasso.max_support, "
+            f"robustness.choose_pair.support_size is {support_size}; it must be at most covlasso.max_support, "
             f"{int(paths.sizes['support_size'])}"
         )
     at = paths.sel(support_size=support_size)
@@ -192,7 +192,7 @@ def _most_irrational(
     if not target.size:
         raise InputError(
             f"{key}: no dependency joins two categories of unlike shape; name a pair, or lower "
-            f"robustness.shape_quantile, {shape_quantile}"
+            f"robustness.choose_pair.shape_quantile, {shape_quantile}"
         )
     words = [_words(category) for category in known]
     shared = [len(words[i] & words[j]) for i, j in zip(target, source, strict=True)]
@@ -341,7 +341,7 @@ def baseline_penalty(moment: np.ndarray, target: int, support_size: int) -> tupl
     path = covlasso_path(moment, targets=[target], max_support=support_size)
     if not path.alpha_max[0] > 0:
         raise InputError(
-            f"robustness.pair: category {target}, i of the pair, depends on no category of the baseline "
+            f"robustness.category_pair: category {target}, i of the pair, depends on no category of the baseline "
             "at any penalty (its alpha_max is 0, as of a logit that is always 0); name another i"
         )
     alpha = float(path.at_support_size(support_size).alpha[0])

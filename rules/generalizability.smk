@@ -135,15 +135,15 @@ rule extract_base_logits:
         split=one_of([*SPLITS, "balanced"]),
     conda:
         "../envs/gpu.yaml"
-    threads: 1 + config["extraction"]["workers"]
+    threads: 1 + config["resources"]["workers"]
     resources:
         mem_mb=extraction_mem_mb,
         runtime=minutes(720),
-        gpu=config["extraction"]["gpu"],
+        gpu=config["resources"]["gpu"],
     params:
         spec=network_spec,
         options=extraction_options,
-        rows=config["extraction"]["rows_per_shard"],
+        rows=config["resources"]["rows_per_shard"],
     script:
         "../scripts/extract_base_logits.py"
 
@@ -175,7 +175,7 @@ rule fit_new_categories:
             name: in_order(variant) for name, variant in GENERAL["variants"].items()
         },
         samples_per_category=GENERAL["samples_per_category"],
-        held_out=GENERAL["held_out"],
+        held_out_every=GENERAL["held_out_every"],
         binary=lambda wildcards: wildcards.task == "balanced",
     script:
         "../scripts/fit_new_categories.py"

@@ -1,17 +1,20 @@
 # What jobs are given: inputs and parameters, as functions of the wildcards.
 
 
+def without(options, *apart):
+    """Options but for some."""
+    return {key: value for key, value in options.items() if key not in apart}
+
+
 def model_spec(wildcards):
     """A model's entry in the configuration, as plain Python."""
     return in_order(config["models"][wildcards.model])
 
 
 def network_spec(wildcards):
-    """What a network is built from: its entry without where its weights come from."""
-    apart = ("train", "checkpoint")
-    return {
-        key: value for key, value in model_spec(wildcards).items() if key not in apart
-    }
+    """What a network is built from, without where its weights come from and how it is run."""
+    apart = ("train", "checkpoint", "channels_last")
+    return without(model_spec(wildcards), *apart)
 
 
 def own_checkpoint(wildcards):
@@ -29,13 +32,13 @@ def checkpoint_input(wildcards):
 
 def extraction_options(wildcards):
     """What logits depend on, without what only spreads the work."""
-    keys = ("batch_size", "channels_last", "amp", "amp_dtype", "torchcompile")
-    return {key: config["extraction"][key] for key in keys}
+    channels_last = model_spec(wildcards)["channels_last"]
+    return in_order({**config["extraction"], "channels_last": channels_last})
 
 
 def logits_parts(wildcards):
     """Markers of the parts of a split, where several jobs share it."""
-    parts = config["extraction"]["parts"]
+    parts = config["resources"]["jobs_per_split"]
     stem = f"results/logits/{wildcards.model}/{wildcards.split}"
     return [f"{stem}.part{part}.done" for part in range(parts)] if parts > 1 else []
 
@@ -65,12 +68,12 @@ def folders_name_categories(wildcards):
     """Whether Table 3 takes the categories that out-of-distribution images' folders are named by."""
     known = config["dataset"]["categories"] is not None
     by_folders = ROBUST_MODELS and ROBUSTNESS["ood_categories"] == "folders"
-    return bool(known and by_folders and wildcards.split == ROBUSTNESS["ood_split"])
+    return bool(known and by_folders and wildcards.split == OOD)
 
 
 def named_categories():
     """What the configuration calls categories by, under its keys."""
-    cases, pairs = config["tables"]["table1"]["cases"], ROBUSTNESS["pair"]
+    cases, pairs = config["tables"]["table1"]["cases"], ROBUSTNESS["category_pair"]
     named = {} if cases == "auto" else dict(cases)
     named = {
         f"tables.table1.cases.{pair}": [name]
@@ -78,7 +81,9 @@ def named_categories():
         if name != "auto"
     }
     if pairs != "auto":
-        named |= {f"robustness.pair.{model}": pair for model, pair in pairs.items()}
+        named |= {
+            f"robustness.category_pair.{model}": pair for model, pair in pairs.items()
+        }
     if isinstance(ROBUSTNESS["ood_categories"], list):
         named["robustness.ood_categories"] = ROBUSTNESS["ood_categories"]
     return {key: [str(name) for name in names] for key, names in sorted(named.items())}
@@ -97,10 +102,12 @@ def training_images(wildcards):
 
 def training_options(wildcards):
     """Options that a training depends on, without the numbers of its images."""
-    apart = ["samples_per_category", "valid_samples_per_category", "split", "workers"]
-    apart += OF_PHOTOS if GLYPH_SPLITS else []
-    options = model_spec(wildcards)["train"]
-    return {key: value for key, value in options.items() if key not in apart}
+    apart = ["samples_per_category", "valid_samples_per_category", "split"]
+    apart += ["augmentation"] if GLYPH_SPLITS else []
+    entry = model_spec(wildcards)
+    options = {**entry["train"], "channels_last": entry["channels_last"]}
+    options["trainer"] = without(options["trainer"], "workers")
+    return in_order(without(options, *apart))
 
 
 def training_begun(wildcards):
@@ -124,7 +131,7 @@ def pair_moments(wildcards):
 
 def wanted_pair(model):
     """The pair that the configuration names for a network, if any."""
-    pair = ROBUSTNESS["pair"]
+    pair = ROBUSTNESS["category_pair"]
     return None if pair == "auto" else pair.get(model)
 
 
@@ -151,24 +158,25 @@ def arm_inputs(wildcards):
 
 def arm_options(wildcards):
     """Fine-tuning, on the same machine in the same way as the network's own training."""
-    of_schedule = ["opt_kwargs", "warmup_epochs", "warmup_lr", "min_lr", "sched_kwargs"]
-    options = training_options(wildcards) | ROBUSTNESS["finetune"]
-    apart = [*of_schedule, "samples_per_category", "valid_samples_per_category"]
-    return {key: options[key] for key in sorted(options) if key not in apart}
+    own, given = training_options(wildcards), ROBUSTNESS["finetune"]
+    optimizer = without(own["optimizer"], "opt_kwargs") | given["optimizer"]
+    options = {**own, **given, "optimizer": optimizer}
+    apart = ("samples_per_category", "valid_samples_per_category")
+    return in_order(without(options, *apart))
 
 
 def arm_penalty(wildcards):
     """Weight and form of an arm's penalty, if it has one."""
     if wildcards.arm not in ("literal", "normalised"):
         return None
-    return {"weight": ROBUSTNESS["weight"], "form": wildcards.arm}
+    return {"weight": ROBUSTNESS["penalty_weight"], "form": wildcards.arm}
 
 
 def arm_logits(role):
     """Every arm's logits of one set of images; the main job's where it has them."""
 
     def stores(wildcards):
-        split = ROBUST_ROLES[role]
+        split = ROLES[role]
         own = f"results/logits/{wildcards.model}/{split}.zarr"
         paths = [f"{arm_stem(wildcards)}/{arm}/{split}.zarr" for arm in ROBUST_ARMS]
         return [own, *paths[1:]] if int(wildcards.seed) == config["seed"] else paths
@@ -255,7 +263,7 @@ def final_outputs():
         figures += ["table2_curves"]
     if TRAINED:
         figures += ["training_curves"]
-    if config["dataset"]["name"] == "glyphs":
+    if GLYPH_SPLITS:
         figures += ["contact_sheet"]
         outputs += expand("results/images/{split}.zarr", split=SPLITS)
     return outputs + expand("results/figures/{figure}.png", figure=figures)

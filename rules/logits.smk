@@ -18,16 +18,16 @@ rule extract_logits_part:
         model=one_of(NETWORKS),
     conda:
         "../envs/gpu.yaml"
-    threads: 1 + config["extraction"]["workers"]
+    threads: 1 + config["resources"]["workers"]
     resources:
         mem_mb=extraction_mem_mb,
         runtime=minutes(720),
-        gpu=config["extraction"]["gpu"],
+        gpu=config["resources"]["gpu"],
     params:
         spec=network_spec,
         options=extraction_options,
-        rows=config["extraction"]["rows_per_shard"],
-        parts=config["extraction"]["parts"],
+        rows=config["resources"]["rows_per_shard"],
+        parts=config["resources"]["jobs_per_split"],
     script:
         "../scripts/extract_logits_part.py"
 
@@ -49,15 +49,19 @@ rule extract_logits:
         model=one_of(NETWORKS),
     conda:
         "../envs/gpu.yaml"
-    threads: 1 + config["extraction"]["workers"]
+    threads: 1 + config["resources"]["workers"]
     resources:
         mem_mb=extraction_mem_mb,
         runtime=minutes(720),
-        gpu=config["extraction"]["gpu"] if config["extraction"]["parts"] == 1 else 0,
+        gpu=(
+            config["resources"]["gpu"]
+            if config["resources"]["jobs_per_split"] == 1
+            else 0
+        ),
     params:
         spec=network_spec,
         options=extraction_options,
-        rows=config["extraction"]["rows_per_shard"],
+        rows=config["resources"]["rows_per_shard"],
     script:
         "../scripts/extract_logits.py"
 
@@ -71,7 +75,7 @@ rule import_logits:
         .get(wildcards.split, []),
         images=(
             "results/images/{split}.zarr"
-            if config["dataset"]["name"] != "logits"
+            if config["dataset"]["kind"] != "logits"
             else []
         ),
     output:
@@ -91,6 +95,6 @@ rule import_logits:
         runtime=minutes(240),
     params:
         n_categories=N_CATEGORIES,
-        rows=config["extraction"]["rows_per_shard"],
+        rows=config["resources"]["rows_per_shard"],
     script:
         "../scripts/import_logits.py"

@@ -24,7 +24,7 @@ rule check_network:
     params:
         spec=network_spec,
         n_categories=N_CATEGORIES,
-        dataset=config["dataset"]["name"],
+        dataset=config["dataset"]["kind"],
         img_size=config["dataset"]["img_size"],
     script:
         "../scripts/check_network.py"

@@ -13,24 +13,24 @@ def minutes(n):
 
 def training_devices(wildcards):
     """Devices of a training; one where Lightning finds out."""
-    devices = model_spec(wildcards)["train"]["devices"]
+    devices = model_spec(wildcards)["train"]["trainer"]["devices"]
     return devices if isinstance(devices, int) else 1
 
 
 def training_threads(wildcards):
     """Per device one process that trains, and those that load its images."""
-    workers = model_spec(wildcards)["train"]["workers"]
+    workers = model_spec(wildcards)["train"]["trainer"]["workers"]
     return training_devices(wildcards) * (1 + workers)
 
 
 def training_gpus(wildcards):
     """GPUs of all devices, if networks run on GPUs."""
-    return training_devices(wildcards) * config["extraction"]["gpu"]
+    return training_devices(wildcards) * config["resources"]["gpu"]
 
 
 def training_mem_mb(wildcards, attempt):
     """Per device a network in training, and a few batches per process that loads images."""
-    own = 4000 + 600 * model_spec(wildcards)["train"]["workers"]
+    own = 4000 + 600 * model_spec(wildcards)["train"]["trainer"]["workers"]
     return attempt * training_devices(wildcards) * own
 
 
@@ -44,7 +44,7 @@ def render_mem_mb(wildcards, attempt):
 
 def extraction_mem_mb(wildcards, attempt):
     """A network with its batches, two shards, and a few batches per process that decodes."""
-    return attempt * (4000 + 600 * config["extraction"]["workers"])
+    return attempt * (4000 + 600 * config["resources"]["workers"])
 
 
 def moment_mem_mb(wildcards, attempt):

@@ -8,7 +8,7 @@ rule choose_pair:
         paths="results/covlasso/{model}--{model}.zarr",
         bitmaps=(
             "results/images/bitmaps.zarr"
-            if config["dataset"]["name"] == "glyphs"
+            if config["dataset"]["kind"] == "glyphs"
             else []
         ),
     output:
@@ -25,8 +25,8 @@ rule choose_pair:
         runtime=minutes(20),
     params:
         wanted=lambda wildcards: wanted_pair(wildcards.model),
-        support_size=ROBUSTNESS["support_size"],
-        shape_quantile=ROBUSTNESS["shape_quantile"],
+        support_size=ROBUSTNESS["choose_pair"]["support_size"],
+        shape_quantile=ROBUSTNESS["choose_pair"]["shape_quantile"],
     script:
         "../scripts/choose_pair.py"
 
@@ -119,15 +119,15 @@ rule extract_arm:
         model=one_of(ROBUST_MODELS),
     conda:
         "../envs/gpu.yaml"
-    threads: 1 + config["extraction"]["workers"]
+    threads: 1 + config["resources"]["workers"]
     resources:
         mem_mb=extraction_mem_mb,
         runtime=minutes(720),
-        gpu=config["extraction"]["gpu"],
+        gpu=config["resources"]["gpu"],
     params:
         spec=network_spec,
         options=extraction_options,
-        rows=config["extraction"]["rows_per_shard"],
+        rows=config["resources"]["rows_per_shard"],
     script:
         "../scripts/extract_arm.py"
 
@@ -154,7 +154,7 @@ rule measure_robustness:
     params:
         arms=ROBUST_ARMS,
         dataset=DATASET,
-        gauge=config["moments"]["gauge"],
+        centering=config["centering"],
         ood_categories=ROBUSTNESS["ood_categories"],
         alpha=config["covlasso"]["alpha"],
         relative_alpha=config["covlasso"]["relative_alpha"],
@@ -207,7 +207,7 @@ rule tabulate_robustness:
     params:
         models=ROBUST_MODELS,
         n_seeds=len(ROBUST_SEEDS),
-        weight=ROBUSTNESS["weight"],
+        weight=ROBUSTNESS["penalty_weight"],
         finetune=ROBUSTNESS["finetune"],
         start_epochs=ROBUSTNESS["start_epochs"],
         n_bootstrap=ROBUSTNESS["n_bootstrap"],

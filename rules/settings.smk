@@ -3,7 +3,7 @@ import re
 
 from snakemake.exceptions import WorkflowError
 
-from neuraldeps.config import OF_PHOTOS, complete_config, count_new
+from neuraldeps.config import complete_config, count_new
 from neuraldeps.errors import InputError
 
 try:
@@ -26,14 +26,15 @@ def in_order(entry):
 
 # images and categories
 SPLITS = list(config["dataset"]["splits"])
-GLYPH_SPLITS = SPLITS if config["dataset"]["name"] == "glyphs" else []
-PHOTO_SPLITS = SPLITS if config["dataset"]["name"] == "images" else []
+GLYPH_SPLITS = SPLITS if config["dataset"]["kind"] == "glyphs" else []
+PHOTO_SPLITS = SPLITS if config["dataset"]["kind"] == "photos" else []
 IS_IMAGENET = PHOTO_SPLITS and config["dataset"]["categories"] == "imagenet-1k"
-DATASET = "imagenet" if IS_IMAGENET else config["dataset"]["name"]
-FIT, TEST = config["splits"]["fit"], config["splits"]["test"]
+DATASET = "imagenet" if IS_IMAGENET else config["dataset"]["kind"]
+ROLES = {role: config["roles"][role] for role in ("fit", "test", "ood")}
+FIT, TEST, OOD = ROLES.values()
 JUDGED_SPLITS = list(dict.fromkeys([FIT, TEST]))
 N_CATEGORIES = config["dataset"]["n_categories"]
-BATCHES = -(-N_CATEGORIES // config["covlasso"]["categories_per_job"])
+BATCHES = -(-N_CATEGORIES // config["resources"]["targets_per_job"])
 # an input of the tables, cheap to make again, so that wrong names are found before any long work
 CHECKED = [] if DATASET == "logits" else ["results/images/categories.csv"]
 PAPER_TABLES = f"{workflow.basedir}/reference/paper_tables.csv"
@@ -53,8 +54,7 @@ PAIRS = (
 ROBUSTNESS = in_order(config["robustness"])
 ROBUST_MODELS = TRAINED if ROBUSTNESS["models"] == "all" else list(ROBUSTNESS["models"])
 ROBUST_SEEDS = [config["seed"] + number for number in range(ROBUSTNESS["seeds"])]
-ROBUST_ROLES = {"fit": FIT, "test": TEST, "ood": ROBUSTNESS["ood_split"]}
-ROBUST_SPLITS = list(dict.fromkeys(ROBUST_ROLES.values()))
+ROBUST_SPLITS = list(dict.fromkeys(ROLES.values()))
 FINETUNED = ["control", "literal", "normalised"]
 ROBUST_ARMS = ["baseline", *FINETUNED]
 START_EPOCHS = ROBUSTNESS["start_epochs"]
@@ -63,7 +63,7 @@ START_EPOCHS = ROBUSTNESS["start_epochs"]
 GENERAL = config["generalizability"]
 GENERAL_MODELS = TRAINED if GENERAL["models"] == "all" else list(GENERAL["models"])
 GENERAL_SEEDS = [config["seed"] + number for number in range(GENERAL["seeds"])]
-GENERAL_SPLIT = GENERAL["split"] or FIT
+GENERAL_SPLIT = GENERAL["fit_split"] or FIT
 NEW_COUNTS = [count_new(new, N_CATEGORIES) for new in GENERAL["new"]]
 SETTINGS = {f"{N_CATEGORIES - n_new}to{n_new}": n_new for n_new in NEW_COUNTS}
 SETTING_OF_ONE = f"{N_CATEGORIES - 1}to1"

@@ -53,6 +53,7 @@ def main(
         seed=seed_of(seed, "finetune"),
         made_of=made_of,
         extra_loss=extra_loss,
+        key="robustness.finetune",
         **training,
     )
 

@@ -34,7 +34,7 @@ def main(
     *,
     variants: Mapping[str, Mapping[str, Any]],
     samples_per_category: int | None,
-    held_out: int,
+    held_out_every: int,
     binary: bool,
     model: str,
     seed: int,
@@ -45,7 +45,10 @@ def main(
     wanted = {name: Variant(**{**how, **over}) for name, how in variants.items()}
     label = stored["label"].values.astype(np.int64)
     images, rank = _training_images(stored, split, samples_per_category, binary)
-    is_new, is_held_out = np.isin(label[images], split.new), rank % held_out == held_out - 1
+    is_new, is_held_out = (
+        np.isin(label[images], split.new),
+        rank % held_out_every == held_out_every - 1,
+    )
     for variant in wanted.values():
         check_images(variant, is_new, is_held_out)
     with threadpool_limits(1, "blas"):
@@ -60,7 +63,7 @@ def main(
         "model": model,
         "variants": {name: dict(how) for name, how in variants.items()},
         "samples_per_category": samples_per_category,
-        "held_out": held_out,
+        "held_out_every": held_out_every,
         "binary": binary,
     }
     attrs = provenance(
@@ -168,7 +171,7 @@ if __name__ == "__main__":
             snakemake.log.times,
             variants=snakemake.params.variants,
             samples_per_category=snakemake.params.samples_per_category,
-            held_out=snakemake.params.held_out,
+            held_out_every=snakemake.params.held_out_every,
             binary=snakemake.params.binary,
             model=snakemake.wildcards.model,
             seed=int(snakemake.wildcards.seed),

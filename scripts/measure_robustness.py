@@ -71,6 +71,6 @@ if __name__ == "__main__":
             alpha=snakemake.params.alpha,
             relative_alpha=snakemake.params.relative_alpha,
             # no parameter: another scheduler gives the same bytes
-            scheduler=snakemake.config["dask"]["scheduler"],
+            scheduler=snakemake.config["resources"]["dask_scheduler"],
             threads=snakemake.threads,
         )

@@ -66,7 +66,7 @@ def connect(scheduler: str) -> "Client":
         client = Client(scheduler)
     except (OSError, ValueError) as error:
         raise InputError(
-            f"dask.scheduler is {scheduler}: nobody answers there; start a Dask scheduler, "
+            f"resources.dask_scheduler is {scheduler}: nobody answers there; start a Dask scheduler, "
             "correct the address, or set null to reduce on threads"
         ) from error
     client.wait_for_workers(1)
@@ -75,7 +75,7 @@ def connect(scheduler: str) -> "Client":
     except ImportError as error:
         client.close()
         raise InputError(
-            f"dask.scheduler is {scheduler}: its workers cannot import neuraldeps ({error}); "
+            f"resources.dask_scheduler is {scheduler}: its workers cannot import neuraldeps ({error}); "
             "start them in this project's environment, with `pip install -e .` done"
         ) from error
     logging.getLogger(__name__).info("%s with %d workers", scheduler, len(workers))
@@ -91,6 +91,6 @@ if __name__ == "__main__":
             models=(snakemake.wildcards.source, snakemake.wildcards.target),
             gauge=snakemake.params.gauge,
             # no parameter: another scheduler gives the same bytes
-            scheduler=snakemake.config["dask"]["scheduler"],
+            scheduler=snakemake.config["resources"]["dask_scheduler"],
             threads=snakemake.threads,
         )

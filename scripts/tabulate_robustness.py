@@ -20,9 +20,10 @@ def describe_start(finetune: Mapping[str, Any], start_epochs: int | None) -> str
         if start_epochs is None
         else f"the network after {start_epochs} epochs of the baseline's schedule"
     )
+    optimizer, schedule = finetune["optimizer"], finetune["schedule"]
     return (
-        f"Fine-tuned for {finetune['epochs']} epoch{'s' * (finetune['epochs'] > 1)} from {begins} with {finetune['opt']}, "
-        f"lr {finetune['lr']:g} ({finetune['sched']}), weight decay {finetune['weight_decay']:g}, "
+        f"Fine-tuned for {finetune['epochs']} epoch{'s' * (finetune['epochs'] > 1)} from {begins} with {optimizer['opt']}, "
+        f"lr {optimizer['lr']:g} ({schedule['sched']}), weight decay {optimizer['weight_decay']:g}, "
         f"batch {finetune['batch_size']} per device."
     )
 

@@ -22,7 +22,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +30,12 @@ import torch
 from PIL import Image
 from timm.data import create_dataset, create_loader, resolve_model_data_config
 
-from neuraldeps.extraction import ExtractionOptions, extract_logits, lay_out_logits
+from neuraldeps.extraction import (
+    ExtractionOptions,
+    autocast,
+    extract_logits,
+    lay_out_logits,
+)
 from neuraldeps.images import open_images
 from neuraldeps.photos import index_images
 from neuraldeps.stores import write_store
@@ -102,7 +106,7 @@ def make_loops(
         extract_logits(network, images, store, options)
         store.finish()
 
-    autocast = torch.autocast(device.type, getattr(torch, options.amp_dtype), enabled=options.amp)
+    lower = autocast(device, options.precision)
 
     def theirs() -> None:
         loader = create_loader(
@@ -117,7 +121,7 @@ def make_loops(
         outputs = []
         with torch.inference_mode():
             for batch, _ in loader:
-                with autocast:
+                with lower:
                     output = network(batch.contiguous(memory_format=torch.channels_last))
                 outputs.append(output.float().cpu())
         torch.cat(outputs)
@@ -125,7 +129,7 @@ def make_loops(
     def forward_only() -> None:
         shape = (options.batch_size, *data_config["input_size"])
         batch = torch.randn(shape, device=device).contiguous(memory_format=torch.channels_last)
-        with torch.inference_mode(), autocast:
+        with torch.inference_mode(), lower:
             for _ in range(-(-index.sizes["sample"] // options.batch_size)):
                 network(batch)
 
@@ -190,9 +194,9 @@ def main() -> None:
                 photos = shutil.copytree(f"{first}/photos", f"{folder}/photos")
                 for case in itertools.product(args.model, args.batch_size, args.precision):
                     model, size, precision = case
-                    options = ExtractionOptions(size, args.device)
-                    if precision != "float32":
-                        options = replace(options, amp=True, amp_dtype=precision)
+                    options = ExtractionOptions(
+                        batch_size=size, precision=precision, channels_last=True, device=args.device
+                    )
                     rows = compare(model, photos, options, args.workers, args.rounds, args.n_images)
                     table.writerows([where, *case, args.device, *row] for row in rows)
                     sys.stdout.flush()
