@@ -8,63 +8,19 @@ and, as a control, equally long on the same images without any term.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from neuraldeps.cases import Category, categories, find_category
+from neuraldeps.cases import Category, categories, find_category, restriction
 from neuraldeps.covlasso import covlasso_path, solve_covlasso
 from neuraldeps.errors import InputError
 from neuraldeps.moments import Centering, LogitsFile, second_moment
+from neuraldeps.penalty import BASELINE, TINY
 from neuraldeps.stores import fingerprint, open_store, provenance, strings
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-Form = Literal["literal", "normalised"]
-
-BASELINE, CONTROL = "baseline", "control"
-ARMS = (BASELINE, CONTROL, "literal", "normalised")
-TINY = 1e-30  # keeps 0 / 0 from a batch in which both logits are dead
 ROWS = 8192
-
-
-@dataclass(frozen=True)
-class DependencyPenalty:
-    """The paper's regulariser of one pair, an extra loss for `neuraldeps.training.train`.
-
-    ``weight * |E[f_i f_j]|`` (`literal`), or
-    ``weight * |E[f_i f_j]| / sqrt(E[f_i^2] E[f_j^2])`` (`normalised`), the expectations over the
-    batch of one device, in float32 at least.
-
-    Parameters
-    ----------
-    target, source : int
-        i and j.
-    weight : float
-        0.2 in the paper; for squared logits, or of no unit where normalised.
-    form : {"literal", "normalised"}
-
-    References
-    ----------
-    Feng et al. "Neural Dependencies Emerging from Learning Massive Categories". CVPR 2023, Sec. 3.3.
-    """
-
-    target: int
-    source: int
-    weight: float
-    form: Form
-
-    def __call__(self, logits: "Tensor", labels: "Tensor") -> "Tensor":
-        """Penalty of a batch of logits (image, category); the labels do not enter."""
-        wide = logits if logits.element_size() >= 4 else logits.float()
-        f_i, f_j = wide[:, self.target], wide[:, self.source]
-        penalty = (f_i * f_j).mean().abs()
-        if self.form == "normalised":
-            penalty = penalty / (f_i.square().mean() * f_j.square().mean()).clamp_min(TINY).sqrt()
-        return self.weight * penalty
 
 
 @dataclass(frozen=True)
@@ -227,37 +183,6 @@ def shape_distances(bitmaps: np.ndarray) -> np.ndarray:
         norm = np.maximum(square[:, None] + square, TINY)
         total += 1 - 2 * (flat @ flat.T) / norm
     return total / n_faces
-
-
-def restriction(
-    categories_of: xr.Dataset, ood: xr.Dataset, wanted: str | Sequence[str]
-) -> np.ndarray | None:
-    """Categories that the anomaly score's softmax and the in-distribution images are restricted to.
-
-    Parameters
-    ----------
-    categories_of, ood : xarray.Dataset
-        Stores of logits or images: of all categories, and of the out-of-distribution split.
-    wanted : str or sequence of str
-        ``all``; ``folders``: those that the folders of the out-of-distribution images are named by
-        (ImageNet-O's 200); or names or codes.
-
-    Returns
-    -------
-    ndarray of int64 or None
-        Ascending positions along `category`; None for all.
-
-    Raises
-    ------
-    InputError
-        If a category is unknown.
-    """
-    if wanted == "all":
-        return None
-    known = categories(categories_of)
-    if wanted == "folders":
-        wanted = sorted({PurePosixPath(str(path)).parent.name for path in ood["path"].values})
-    return np.unique([find_category(known, name, "robustness.ood_categories") for name in wanted])
 
 
 def measure_scores(

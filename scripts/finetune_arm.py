@@ -10,8 +10,8 @@ import torch
 from neuraldeps.checkpoints import load_checkpoint, weights_digest
 from neuraldeps.logs import job_log
 from neuraldeps.networks import build_network
+from neuraldeps.penalty import DependencyPenalty
 from neuraldeps.poses import seed_of
-from neuraldeps.robustness import DependencyPenalty
 from neuraldeps.training import train_to
 
 if TYPE_CHECKING:
