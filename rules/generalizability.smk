@@ -23,9 +23,7 @@ rule split_categories:
         mem_mb=megabytes(1000),
         runtime=minutes(5),
     params:
-        n_new=lambda wildcards: {**SETTINGS, SETTING_OF_ONE: 1, "baseline": 0}[
-            wildcards.setting
-        ],
+        n_new=lambda wildcards: {**SETTINGS, SETTING_OF_ONE: 1}[wildcards.setting],
     script:
         "../scripts/split_categories.py"
 
@@ -97,6 +95,7 @@ rule train_base:
         "logs/benchmarks/train_base/{model}/{setting}/{seed}.tsv"
     wildcard_constraints:
         model=one_of(GENERAL_MODELS),
+        setting=one_of([*SETTINGS, SETTING_OF_ONE]),
     conda:
         "../envs/gpu.yaml"
     threads: training_threads
@@ -304,7 +303,7 @@ rule tabulate_times:
                 "benchmarks": training_benchmarks(model, setting, seed),
             }
             for model in GENERAL_MODELS
-            for setting in ["baseline", *SETTINGS]
+            for setting in [BASELINE, *SETTINGS]
             for seed in GENERAL_SEEDS
         ],
         extraction=expand(

@@ -115,12 +115,17 @@ def training_options(wildcards):
     return in_order(without(options, *apart))
 
 
+def start_folder(model, seed):
+    """Where a network lies after the epochs that fine-tuning starts from."""
+    return f"results/networks/{model}/seed{seed}/start"
+
+
 def training_begun(wildcards):
     """The state after the epochs that Table 3's fine-tuning starts from: trained once for both."""
     if START_EPOCHS is None or wildcards.model not in ROBUST_MODELS:
         return []
     seed = wildcards.get("seed", config["seed"])
-    return f"results/robustness/{wildcards.model}/seed{seed}/start/last.ckpt"
+    return f"{start_folder(wildcards.model, seed)}/last.ckpt"
 
 
 def moment_path(source, target):
@@ -140,25 +145,17 @@ def wanted_pair(model):
     return None if pair == "auto" else pair.get(model)
 
 
-def arm_stem(wildcards):
-    """Where everything of one network and seed lies."""
-    return f"results/robustness/{wildcards.model}/seed{wildcards.seed}"
-
-
-def baseline_checkpoint(wildcards):
-    """The baseline's weights: those of the main job for the run's own seed."""
-    if int(wildcards.seed) == config["seed"]:
-        return f"results/networks/{wildcards.model}/model.safetensors"
-    return f"{arm_stem(wildcards)}/baseline/model.safetensors"
-
-
 def arm_inputs(wildcards):
-    """What an arm starts from, and the pair where it carries the penalty."""
-    start = f"{arm_stem(wildcards)}/start/model.safetensors"
-    inputs = {"start": start if START_EPOCHS else baseline_checkpoint(wildcards)}
-    if wildcards.arm != "control":
-        inputs["pair"] = f"results/robustness/{wildcards.model}/pair.json"
-    return inputs
+    """What an arm starts from, and the pair where it carries a penalty."""
+    folder = start_folder if START_EPOCHS else baseline_folder
+    start = f"{folder(wildcards.model, wildcards.seed)}/model.safetensors"
+    pair = {"pair": f"results/robustness/{wildcards.model}/pair.json"}
+    return {"start": start} | (pair if wildcards.arm in PENALISED else {})
+
+
+def arm_checkpoint(wildcards):
+    """The weights of an arm."""
+    return f"{arm_folder(wildcards.model, wildcards.seed, wildcards.arm)}/model.safetensors"
 
 
 def arm_options(wildcards):
@@ -172,7 +169,7 @@ def arm_options(wildcards):
 
 def arm_penalty(wildcards):
     """Weight and form of an arm's penalty, if it has one."""
-    if wildcards.arm not in ("literal", "normalised"):
+    if wildcards.arm not in PENALISED:
         return None
     return {"weight": ROBUSTNESS["penalty_weight"], "form": wildcards.arm}
 
@@ -181,52 +178,58 @@ def arm_logits(role):
     """Every arm's logits of one set of images; the main job's where it has them."""
 
     def stores(wildcards):
-        split = ROLES[role]
-        own = f"results/logits/{wildcards.model}/{split}.zarr"
-        paths = [f"{arm_stem(wildcards)}/{arm}/{split}.zarr" for arm in ROBUST_ARMS]
-        return [own, *paths[1:]] if int(wildcards.seed) == config["seed"] else paths
+        model, split, is_first = (
+            wildcards.model,
+            ROLES[role],
+            int(wildcards.seed) == config["seed"],
+        )
+        stem = f"results/robustness/{model}/seed{wildcards.seed}"
+        return [
+            (
+                f"results/logits/{model}/{split}.zarr"
+                if is_first and arm == BASELINE
+                else f"{stem}/{arm}/{split}.zarr"
+            )
+            for arm in ROBUST_ARMS
+        ]
 
     return stores
 
 
 def categories_path(wildcards):
     """The table of base and new categories of a setting and seed."""
-    setting = wildcards.setting
-    if setting == "baseline" and wildcards.get("split") == "balanced":
-        setting = SETTING_OF_ONE
-    return f"results/generalizability/categories/{setting}_seed{wildcards.seed}.csv"
+    return f"results/generalizability/categories/{wildcards.setting}_seed{wildcards.seed}.csv"
 
 
 def base_folder(wildcards):
-    """Where the network of a setting lies; baselines of the main job and of Table 3 are reused."""
+    """Where the network of a setting lies."""
     model, setting, seed = wildcards.model, wildcards.setting, wildcards.seed
-    if setting == "baseline" and int(seed) == config["seed"]:
-        return f"results/networks/{model}"
-    if setting == "baseline" and model in ROBUST_MODELS:
-        return f"results/robustness/{model}/seed{seed}/baseline"
+    if setting == BASELINE:
+        return baseline_folder(model, seed)
     return f"results/generalizability/{model}/{setting}/seed{seed}"
 
 
 def training_benchmarks(model, setting, seed):
     """Where Snakemake wrote how long a network's training took, of both of its parts if it had two."""
-    if setting != "baseline":
+    if setting != BASELINE:
         parts = [f"train_base/{model}/{setting}/{seed}"]
     elif seed == config["seed"]:
         parts = [f"train_backbone/{model}"]
-    elif model in ROBUST_MODELS:
-        parts = [f"train_baseline/{model}/{seed}"]
     else:
-        parts = [f"train_base/{model}/baseline/{seed}"]
-    if setting == "baseline" and START_EPOCHS and model in ROBUST_MODELS:
+        parts = [f"train_baseline/{model}/{seed}"]
+    if setting == BASELINE and START_EPOCHS and model in ROBUST_MODELS:
         parts.insert(0, f"train_start/{model}/{seed}")
     return [f"logs/benchmarks/{part}.tsv" for part in parts]
 
 
 def base_inputs(wildcards):
     """Weights and card of the network that logits are extracted with."""
-    of_base = wildcards.setting != "baseline"
     folder = base_folder(wildcards)
-    card = folder if of_base else f"results/networks/{wildcards.model}"
+    card = (
+        f"results/networks/{wildcards.model}"
+        if wildcards.setting == BASELINE
+        else folder
+    )
     return {"checkpoint": f"{folder}/model.safetensors", "card": f"{card}/card.json"}
 
 
@@ -249,7 +252,7 @@ def baseline_logits(wildcards):
     split = "balanced" if wildcards.task == "balanced" else TEST
     if split == TEST and int(wildcards.seed) == config["seed"]:
         return f"results/logits/{wildcards.model}/{TEST}.zarr"
-    stem = f"results/generalizability/{wildcards.model}/baseline"
+    stem = f"results/generalizability/{wildcards.model}/{BASELINE}"
     return f"{stem}/seed{wildcards.seed}/logits/{split}.zarr"
 
 

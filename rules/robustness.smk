@@ -31,38 +31,6 @@ rule choose_pair:
         "../scripts/choose_pair.py"
 
 
-use rule train_backbone as train_start with:
-    """Train the first epochs of the schedule: where fine-tuning starts, and the baseline goes on."""
-    input:
-        unpack(training_images),
-        card="results/networks/{model}/card.json",
-        begun=[],
-    output:
-        checkpoint="results/robustness/{model}/seed{seed}/start/model.safetensors",
-        curve="results/robustness/{model}/seed{seed}/start/curve.csv",
-        state=temp("results/robustness/{model}/seed{seed}/start/last.ckpt"),
-    log:
-        "logs/train_start/{model}/{seed}.log",
-    benchmark:
-        "logs/benchmarks/train_start/{model}/{seed}.tsv"
-    params:
-        seed=lambda wildcards: int(wildcards.seed),
-        stop_after=START_EPOCHS,
-
-
-use rule train_backbone as train_baseline with:
-    """Train another seed's baseline; the first is the main job's."""
-    output:
-        checkpoint="results/robustness/{model}/seed{seed}/baseline/model.safetensors",
-        curve="results/robustness/{model}/seed{seed}/baseline/curve.csv",
-    log:
-        "logs/train_baseline/{model}/{seed}.log",
-    benchmark:
-        "logs/benchmarks/train_baseline/{model}/{seed}.tsv"
-    params:
-        seed=lambda wildcards: int(wildcards.seed),
-
-
 rule finetune_arm:
     """Fine-tune one arm, with or without the penalty."""
     input:
@@ -99,7 +67,7 @@ rule finetune_arm:
 rule extract_arm:
     """Write one arm's logits of every set of images, in one start of the network."""
     input:
-        checkpoint="results/robustness/{model}/seed{seed}/{arm}/model.safetensors",
+        checkpoint=arm_checkpoint,
         card="results/networks/{model}/card.json",
         images=expand("results/images/{split}.zarr", split=ROBUST_SPLITS),
     output:

@@ -6,6 +6,7 @@ from snakemake.exceptions import WorkflowError
 from neuraldeps.arrays import check_headers, folder_state
 from neuraldeps.config import complete_config, count_new
 from neuraldeps.errors import InputError
+from neuraldeps.penalty import ARMS, BASELINE, FINETUNED, PENALISED
 
 try:
     complete_config(config, workflow.configfiles, workflow.config_settings.config)
@@ -24,6 +25,19 @@ def in_order(entry):
     if isinstance(entry, dict):
         return {key: in_order(entry[key]) for key in sorted(entry)}
     return entry
+
+
+def baseline_folder(model, seed):
+    """Where a network trained on all categories lies; those of further seeds lie below the first."""
+    own = f"results/networks/{model}"
+    return own if int(seed) == config["seed"] else f"{own}/seed{seed}/baseline"
+
+
+def arm_folder(model, seed, arm):
+    """Where the weights of an arm of Table 3 lie."""
+    if arm == BASELINE:
+        return baseline_folder(model, seed)
+    return f"results/robustness/{model}/seed{seed}/{arm}"
 
 
 # images and categories
@@ -57,8 +71,7 @@ ROBUSTNESS = in_order(config["robustness"])
 ROBUST_MODELS = TRAINED if ROBUSTNESS["models"] == "all" else list(ROBUSTNESS["models"])
 ROBUST_SEEDS = [config["seed"] + number for number in range(ROBUSTNESS["seeds"])]
 ROBUST_SPLITS = list(dict.fromkeys(ROLES.values()))
-FINETUNED = ["control", "literal", "normalised"]
-ROBUST_ARMS = ["baseline", *FINETUNED]
+ROBUST_ARMS = list(ARMS)
 START_EPOCHS = ROBUSTNESS["start_epochs"]
 
 # Tables 2 and 4: in the paper's words 900 -> 100 is 900to100; the baseline knows all categories
@@ -80,15 +93,10 @@ GENERAL_RUNS = [
 
 # figures
 CHORD_MODEL = config["figures"]["chord"]["model"] or MODELS[0]
-# by the title of a figure's row, one curve per seed; the first baseline is the main job's
+# by the title of a figure's row, one curve per seed
 ARM_CURVES = {
     f"{model}, {arm}": [
-        (
-            f"results/networks/{model}/curve.csv"
-            if (arm, seed) == ("baseline", config["seed"])
-            else f"results/robustness/{model}/seed{seed}/{arm}/curve.csv"
-        )
-        for seed in ROBUST_SEEDS
+        f"{arm_folder(model, seed, arm)}/curve.csv" for seed in ROBUST_SEEDS
     ]
     for model in ROBUST_MODELS
     for arm in ROBUST_ARMS
@@ -117,6 +125,6 @@ wildcard_constraints:
     part=r"\d+",
     seed=r"\d+",
     arm=one_of(ROBUST_ARMS),
-    setting=one_of([*SETTINGS, SETTING_OF_ONE, "baseline"]),
+    setting=one_of([*SETTINGS, SETTING_OF_ONE, BASELINE]),
     task="multiclass|balanced",
     trainings=one_of(CURVES),

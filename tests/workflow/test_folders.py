@@ -111,11 +111,11 @@ def test_a_network_is_trained_on_the_split_that_its_entry_names(folder, results)
 def test_a_network_goes_on_from_where_fine_tuning_starts(results):
     curves = [
         (results / stem / "curve.csv").read_text()
-        for stem in ("robustness/learner/seed3/start", "networks/learner")
+        for stem in ("networks/learner/seed3/start", "networks/learner")
     ]
     assert curves[1].startswith(curves[0])
     assert [len(curve.splitlines()) for curve in curves] == [2, 3]
-    assert not (results / "robustness/learner/seed3/start/last.ckpt").exists()
+    assert not (results / "networks/learner/seed3/start/last.ckpt").exists()
 
 
 def test_a_base_network_learns_from_base_categories_alone(results):

@@ -40,11 +40,10 @@ def test_the_workflow_holds_from_the_images_to_all_tables(folder):
     jobs = planned(folder, CONFIG)
     seeds, settings, full, some = 5, 3, 4, 2
     assert jobs["train_backbone"] == full + some
-    # the base networks, and the further seeds' baselines
-    assert jobs["train_base"] == some * (seeds * settings + seeds - 1)
+    assert jobs["train_base"] == some * seeds * settings
     # what fine-tuning starts from and the baselines go on from; the further seeds' baselines
     assert jobs["train_start"] == full * seeds
-    assert jobs["train_baseline"] == full * (seeds - 1)
+    assert jobs["train_baseline"] == (full + some) * (seeds - 1)
     assert jobs["finetune_arm"] == full * seeds * 3
     assert jobs["index_balanced"] == seeds
     assert jobs["fit_new_categories"] == some * seeds * (settings + 1)
