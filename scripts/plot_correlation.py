@@ -63,8 +63,9 @@ def main(
     for (source, target), pair in zip(models, pairs, strict=True):
         known = categories(open_store(own[target]), "source_category")
         rng = np.random.default_rng(seed)
-        targets = np.sort(rng.choice(len(known), min(n_targets, len(known)), replace=False))
         power = np.diagonal(map_array(own[target], "second_moment")).copy()
+        living = np.flatnonzero(power > 0)  # a category without a logit has nothing to show
+        targets = np.sort(rng.choice(living, min(n_targets, len(living)), replace=False))
         solved = solve_targets(
             source,
             own[source],

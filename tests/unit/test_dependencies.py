@@ -26,7 +26,7 @@ def stores(tmp_path_factory):
     paths = {}
     for a, b in (("f", "f"), ("f", "g"), ("g", "g")):
         paths[a, b] = str(folder / f"{a}--{b}.zarr")
-        moments = moment_dataset(logits[a], logits[b], "raw", (a, b))
+        moments = moment_dataset(logits[a], logits[b], "none", (a, b))
         write_store(moments, paths[a, b], contiguous=["second_moment"])
     return folder, logits, paths
 

@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import top_k_accuracy_score
 
-from neuraldeps.evaluation import Candidates, evaluate, refit
+from neuraldeps.evaluation import Candidates, _chunk, _read, evaluate, refit
 from neuraldeps.moments import LogitsFile
 from tests.unit.test_moments import values_of, write_logits
 
@@ -66,6 +66,60 @@ def test_equals_replacing_one_logit_at_a_time(case, within, threads):
     assert result.n_labelled == (label >= 0).sum()
     np.testing.assert_array_equal(result.sums.n_positive, np.bincount(label[label >= 0]))
     np.testing.assert_array_equal(result.sums.size, np.abs(g).sum(0))
+
+
+@pytest.mark.parametrize("centering", ["none", "per_image"])
+def test_a_logit_replaced_by_its_equal_changes_nothing(tmp_path, centering):
+    rng = np.random.default_rng(0)
+    label = np.repeat([0, 1], 1000)
+    g = rng.standard_normal((2000, N)).astype(np.float32)
+    g[:, 0] += 3
+    g[:, 1] = g[:, 0]
+    path = write_logits(tmp_path / "g.zarr", g, rows=512)
+    pair = np.array([[[1]], [[0]]], np.int32)
+    candidates = Candidates.from_padded(np.arange(2), pair, np.ones(pair.shape))
+    file = LogitsFile(path, centering)
+    result = evaluate(file, file, candidates, label)
+    # of equal logits the first wins: category 1 never does
+    right = (g.argmax(1) == 0) & (label == 0)
+    assert right.sum() > 900
+    assert result.original_correct == right.sum()
+    assert result.sums.correct.tolist() == [[right.sum()]] * 2
+    assert result.sums.correct_positive.tolist() == [[right.sum()], [0]]
+    assert (result.sums.error == 0).all()
+
+
+@pytest.mark.parametrize("within", [True, False])
+def test_centred_logits_are_judged_as_they_were_fitted(case, within):
+    (f_path, g_path), label, support, coef = case
+    source, target = (
+        LogitsFile(path, "per_image") for path in (g_path if within else f_path, g_path)
+    )
+    f, g = (values - values.mean(1, keepdims=True) for values in map(values_of, (f_path, g_path)))
+    f = g if within else f
+    single = np.where(np.arange(3) == 0, support, -1).astype(np.int32)  # w.f has no order to sum in
+    candidates = Candidates.from_padded(np.arange(N), single, coef)
+    result = evaluate(source, target, candidates, label)
+    for i in range(N):
+        for m in range(2):
+            w = np.zeros(N)
+            if single[i, m, 0] >= 0:
+                w[single[i, m, 0]] = coef[i, m, 0]
+            error, error_positive, right, right_positive = by_hand(f, g, label, i, w)
+            # sums of 5000 errors in float64, in another order
+            np.testing.assert_allclose(result.sums.error[i, m], error, rtol=1e-12)
+            np.testing.assert_allclose(result.sums.error_positive[i, m], error_positive, rtol=1e-12)
+            assert result.sums.correct[i, m] == right
+            assert result.sums.correct_positive[i, m] == right_positive
+
+
+def test_columns_of_one_network_are_held_once(case):
+    (f_path, g_path), label, _, _ = case
+    within, between = LogitsFile(g_path), LogitsFile(f_path)
+    for source in (within, between):
+        for f, g, given in _read(source, within, label):
+            chunk = _chunk(f, g, given)
+            assert (chunk.source is chunk.target) == (source == within)
 
 
 def test_original_accuracy_is_scikit_learns(case):

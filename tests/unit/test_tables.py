@@ -232,6 +232,14 @@ def test_top_accuracy_is_scikit_learns_whatever_the_blocks():
         assert mean == pytest.approx(store.logits.values.astype(float).mean(), rel=1e-12)
 
 
+def test_masked_categories_are_not_in_the_mean_logit():
+    store = logits_store()
+    store.logits[:, [3, 7]] = np.finfo(np.float32).min
+    others = np.delete(store.logits.values.astype(float), [3, 7], axis=1)
+    _, mean = tables.top_accuracy(store.assign_attrs(masked_categories=[3, 7]))
+    assert mean == pytest.approx(others.mean(), rel=1e-12)
+
+
 def test_equal_logits_count_as_arg_max_counts_them():
     store = logits_store()
     store.logits[:] = 0
