@@ -189,7 +189,7 @@ def uncertified(tmp_path_factory):
     logits = write_logits(folder / "f.zarr", np.hstack([values, absent]), rows=2000)
     moments, paths = str(folder / "moments.zarr"), str(folder / "paths.zarr")
     write_store(
-        moment_dataset(logits, logits, "raw", ("f", "f")), moments, contiguous=["second_moment"]
+        moment_dataset(logits, logits, "none", ("f", "f")), moments, contiguous=["second_moment"]
     )
     dataset = solve_dataset(
         *(moments, moments, moments, ("f", "f")),
