@@ -40,7 +40,8 @@ def evaluation_dataset(
     -------
     xarray.Dataset
         Errors in logits, relative errors and accuracies as fractions, along `split`, `estimator`
-        (lasso, refit), `target_category` and `support_size` or `penalty`.
+        (lasso, refit), `target_category` and `support_size` or `penalty`. NaN at a penalty whose
+        solution was not certified.
     """
     solved = open_store(paths).load()
     for sides in logits.values():
@@ -72,6 +73,10 @@ def evaluation_dataset(
     }
     alpha, alpha_max = solved["alpha_at_support_size"], solved["alpha_max"].values[:, None]
     size = ("target_category", "support_size")
+    measures = _measures(results, n_sizes=supports["support_size"].shape[1])
+    uncertified = np.isnan(solved["dual_gap_at_penalty"].values)
+    for name in (name for name in measures if name.endswith("_at_penalty")):
+        measures[name][1][..., uncertified] = np.nan
     variables: dict[str, Any] = {
         "alpha_at_penalty": solved["alpha_at_penalty"],
         "support_size_at_penalty": solved["support_size_at_penalty"],
@@ -79,7 +84,7 @@ def evaluation_dataset(
         "relative_alpha": (size, _ratio(alpha.values, alpha_max), {"units": "1"}),
         "support": ((*size, "slot"), supports["support_size"]),
         "coef": (("estimator", *size, "slot"), coefs["support_size"], {"units": "1"}),
-        **_measures(results, n_sizes=supports["support_size"].shape[1]),
+        **measures,
     }
     coords = dict(solved.coords) | {
         "split": strings(list(logits)),

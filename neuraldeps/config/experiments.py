@@ -38,13 +38,15 @@ class ChoosePair(Block):
     """Which dependencies an automatic category pair is chosen among."""
 
     support_size: int = Field(
-        4, ge=1, description="Largest number of source categories of the dependencies."
+        4,
+        ge=1,
+        description="Largest number of source categories in the dependencies that auto chooses a category pair among.",
     )
     shape_quantile: OfGlyphs[float] = Field(
         0.75,
         ge=0,
         le=1,
-        description="Share of all pairs of categories that must be more alike in shape than the chosen one.",
+        description="Share of all pairs of categories that must be more alike in shape than the category pair that auto chooses.",
     )
 
 

@@ -166,6 +166,33 @@ def test_refit_is_least_squares_without_intercept(case):
             assert (coef[i, m][~taken] == 0).all()
 
 
+def test_refit_is_least_squares_whatever_the_categories_sizes():
+    f = np.array([[1e4, 1e4, 1e-3], [-1e4, -1e4, 1e-3], [1e4, 1e4, -1e-3], [-1e4, -1e4, -1e-3]])
+    y = 1e-4 * f[:, 0] + 1e3 * f[:, 2]
+    support = np.array([[[0, 1, 2]]], np.int32)
+    coef = refit(f.T @ f / 4, (f.T @ y / 4)[:, None], np.zeros(1, int), support)[0, 0]
+    np.testing.assert_allclose(coef, [5e-5, 5e-5, 1e3], rtol=1e-10)
+    np.testing.assert_allclose(f @ coef, y, atol=1e-10)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_refit_on_singular_supports_misses_as_little_as_least_squares(seed):
+    rng = np.random.default_rng(seed)
+    f = rng.standard_normal((60, 6)) * 10.0 ** rng.uniform(-5, 5, 6)
+    f[:, 3] = 2 * f[:, 0]
+    f[:, 4] = 1e-3 * f[:, 1]
+    y = (f / np.abs(f).max(axis=0)) @ rng.standard_normal(6) + 0.1 * rng.standard_normal(60)
+    coef = refit(
+        f.T @ f / 60,
+        (f.T @ y / 60)[:, None],
+        np.zeros(1, int),
+        np.arange(6, dtype=np.int32)[None, None],
+    )[0, 0]
+    basis = np.linalg.qr(f[:, [0, 1, 2, 5]])[0]
+    best = y - basis @ (basis.T @ y)
+    np.testing.assert_allclose(y - f @ coef, best, atol=1e-9)
+
+
 def test_refit_of_equal_and_absent_categories_has_the_least_norm():
     rng = np.random.default_rng(0)
     f = rng.standard_normal((200, 6))

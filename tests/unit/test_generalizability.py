@@ -36,6 +36,7 @@ from scripts import (
     train_base,
 )
 from scripts import split_categories as draw_split
+from tests.options import training_config
 
 N_BASE, N_NEW = 12, 3
 
@@ -605,7 +606,7 @@ def test_a_base_network_never_sees_a_new_category(tmp_path, monkeypatch):
         *map(str, (tmp_path / "model.safetensors", tmp_path / "curve.csv")),
         model="net",
         spec=spec,
-        options={"epochs": 1},
+        options=training_config(epochs=1),
         samples_per_category=4,
         valid_samples_per_category=2,
         seed=0,
@@ -627,7 +628,7 @@ def test_without_new_categories_a_base_network_is_the_baseline(tmp_path):
     categories, whole_card = tmp_path / "categories.csv", tmp_path / "whole.json"
     draw_split.main(str(bitmaps), str(categories), n_new=0, seed=0)
     spec = {"architecture": "test_efficientnet"}
-    how = {"model": "net", "spec": spec, "options": {"epochs": 1, "batch_size": 8}}
+    how = {"model": "net", "spec": spec, "options": training_config(epochs=1, batch_size=8)}
     how |= {"samples_per_category": 4, "valid_samples_per_category": 2, "seed": 3}
     whole_card.write_text(json.dumps({"n_categories": 4, **data_config(32)}))
     paths = [tmp_path / name for name in ("card.json", "a.safetensors", "a.csv")]

@@ -571,7 +571,7 @@ def configuration(logits, labels=None, n_categories=N):
     spec = {"logits": {"fit": logits}} | ({"labels": {"fit": labels}} if labels else {})
     return {
         "dataset": {"n_categories": n_categories},
-        "splits": {"fit": "fit", "test": "fit"},
+        "roles": {"fit": "fit", "test": "fit"},
         "models": {"m": spec, "other": {"architecture": "test_resnet"}},
     }
 

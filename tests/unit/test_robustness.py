@@ -408,7 +408,7 @@ def test_a_dead_category_has_no_dependency():
 
 def test_a_dead_category_of_the_baseline_has_no_penalty_to_compare_at():
     with pytest.raises(
-        InputError, match=r"robustness\.pair: category 0, i of the pair, depends on no"
+        InputError, match=r"robustness\.category_pair: category 0, i of the pair, depends on no"
     ):
         baseline_penalty(np.diag([0.0, 1.0, 2.0]), 0, 1)
 
