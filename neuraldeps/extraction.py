@@ -70,6 +70,8 @@ def prepare_extraction(
     options: ExtractionOptions,
     rows: int | None = None,
     workers: int = 0,
+    *,
+    made_by: str,
 ) -> tuple[nn.Module, Images, ShardedArray]:
     """Open what an extraction needs: the network with its weights, the images, the store to be.
 
@@ -92,6 +94,8 @@ def prepare_extraction(
         Rows per shard.
     workers : int
         Processes that decode photos.
+    made_by : str
+        Name of the rule that finishes the store.
 
     Returns
     -------
@@ -126,7 +130,7 @@ def prepare_extraction(
     }
     sources = {"images": images_fingerprint, "weights": weights_digest(network)}
     logits = lay_out_logits(
-        path, coords, made_by="extract_logits", config=config, sources=sources, rows=rows
+        path, coords, made_by=made_by, config=config, sources=sources, rows=rows
     )
     return network, open_images(images, data_config, workers), logits
 

@@ -17,7 +17,7 @@ from neuraldeps.cases import restriction
 from neuraldeps.checkpoints import save_checkpoint
 from neuraldeps.detection import OOD_METRICS, OodMetric, Ranking, ood_areas
 from neuraldeps.errors import InputError
-from neuraldeps.glyphs import data_config, load_categories, render_bitmaps
+from neuraldeps.glyphs import data_config, draw_bitmaps, load_categories
 from neuraldeps.logs import job_log
 from neuraldeps.moments import second_moment
 from neuraldeps.networks import build_network
@@ -575,7 +575,7 @@ def fine_tuned(tmp_path_factory):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("fine_tuned")
-    bitmaps = bitmap_tensor(render_bitmaps(load_categories(10, 0)[0]))
+    bitmaps = bitmap_tensor(draw_bitmaps(load_categories(10, 0)[0]))
     data = PosedGlyphs(bitmaps, 32, 4, 32, 0)
     options = training_options(epochs=1, batch_size=32, optimizer={"lr": 0.05})
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from neuraldeps.config.training import Schedule
 from neuraldeps.errors import InputError
-from neuraldeps.glyphs import data_config, load_categories, render_bitmaps
+from neuraldeps.glyphs import data_config, draw_bitmaps, load_categories
 from neuraldeps.networks import build_network
 from neuraldeps.poses import PosedGlyphs, bitmap_tensor
 from neuraldeps.training import TrainingOptions, train
@@ -23,7 +23,7 @@ OPTIONS = training_options(
 
 @pytest.fixture(scope="module")
 def data():
-    bitmaps = bitmap_tensor(render_bitmaps(load_categories(10, 0)[0]))
+    bitmaps = bitmap_tensor(draw_bitmaps(load_categories(10, 0)[0]))
     return PosedGlyphs(bitmaps, 32, 4, 32, 0)
 
 
@@ -187,7 +187,7 @@ def test_mixed_precision_trains(data, tmp_path):
 
 def test_an_epoch_shows_its_own_images_once_each_in_an_order_of_its_own(tmp_path):
     seen = []
-    data = PosedGlyphs(bitmap_tensor(render_bitmaps(load_categories(10, 0)[0])), 32, 4, 32, 0)
+    data = PosedGlyphs(bitmap_tensor(draw_bitmaps(load_categories(10, 0)[0])), 32, 4, 32, 0)
 
     class Watching(nn.Module):
         def __init__(self, network):
