@@ -346,8 +346,7 @@ def learn(
         If the tolerance is not reached.
     """
     start = np.zeros((n_new, logits.n_base)) if start is None else start
-    solve = {"l1": _learn_sparse, "l2": _learn_ridge}[penalty]
-    solution = solve(logits, strength, start, tolerance)
+    solution = SOLVERS[penalty](logits, strength, start, tolerance)
     if not solution.gap <= tolerance:
         raise InputError(
             f"generalizability.variants: penalty {penalty} of strength {strength:g} leaves a gap of "
@@ -425,6 +424,10 @@ def _sparse_gap(logits: TrainingLogits, strength: float, weights: np.ndarray) ->
     steepest = float(np.abs(logits.lift(gradient)).max())
     scale = min(1.0, strength / steepest) if steepest > 0 else 1.0
     return (loss - logits.dual(coefficients, scale)) / loss
+
+
+# what learns W with each penalty that the configuration knows
+SOLVERS = {"l1": _learn_sparse, "l2": _learn_ridge}
 
 
 def learn_variant(

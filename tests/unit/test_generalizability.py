@@ -451,7 +451,7 @@ def test_views_of_a_held_out_image_are_held_out_with_it(stored, monkeypatch, bin
         masks.append(held_out)
         return learn_variant(data, n_new, variant, held_out)
 
-    monkeypatch.setattr(fit_new_categories, "learn_variant", watch)
+    monkeypatch.setattr("neuraldeps.weights.learn_variant", watch)
     weights = fitted(folder, paths | {"logits": str(folder / "viewed.zarr")}, binary=binary)
     assert open_store(weights).attrs["n_images"] == len(image)
     for held_out in masks:
