@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import json
 import logging
 import os
 import time
@@ -10,7 +9,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from operator import itemgetter
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,6 +17,7 @@ from timm.data import resolve_model_data_config
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from neuraldeps.card import NetworkCard
 from neuraldeps.checkpoints import load_checkpoint, weights_digest
 from neuraldeps.config.networks import Extraction
 from neuraldeps.errors import InputError
@@ -107,24 +106,24 @@ def prepare_extraction(
     InputError
         If the weights are not the network's, or the categories not the images'.
     """
-    described = json.loads(Path(card).read_text())
+    described = NetworkCard.from_json(card)
     coords, images_fingerprint = read_coords(images)
-    if known := described.get("categories"):  # a base network knows some of the images' categories
+    if known := described.categories:  # a base network knows some of the images' categories
         coords = coords.isel(category=known)
-    if coords.sizes["category"] != described["n_categories"]:
+    if coords.sizes["category"] != described.n_categories:
         raise InputError(
             f"{images}: has {coords.sizes['category']} categories, {card} "
-            f"{described['n_categories']}; remove both and run again"
+            f"{described.n_categories}; remove both and run again"
         )
     spec = spec if checkpoint is None else {**spec, "pretrained": False}
-    network = build_network(model, spec, described["n_categories"], described)
+    network = build_network(model, spec, described.n_categories, described.data_config)
     if checkpoint is not None:
         load_checkpoint(network, checkpoint, model)
     data_config = resolve_model_data_config(network)
     config = {
         "model": model,
-        "architecture": described["architecture"],
-        "model_kwargs": described["model_kwargs"],
+        "architecture": described.architecture,
+        "model_kwargs": described.model_kwargs,
         "data_config": data_config,
         **options.as_config(),
     }

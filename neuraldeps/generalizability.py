@@ -45,8 +45,8 @@ class Variant:
     images : {"new", "all"}
         Whether the cross-entropy runs over the images of new categories alone, or over all.
         Its softmax always runs over all categories, base and new.
-    penalty : {"l1", "l2"}
-        ``strength * sum |W|`` or ``strength / 2 * sum W^2``.
+    penalty : str
+        A name in `neuraldeps.weight_penalties.WEIGHT_PENALTIES`.
     strengths : tuple of float
         In nats per image; of several, the best on held-out training images is taken.
     """

@@ -31,6 +31,7 @@ from timm.utils import accuracy
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
+from neuraldeps.card import NetworkCard
 from neuraldeps.checkpoints import save_checkpoint
 from neuraldeps.config.training import Augmentation, Train
 from neuraldeps.decoding import TrainingPhotos
@@ -104,7 +105,7 @@ def _options_of(key: str) -> Iterator[None]:
 def open_training_data(
     images: str,
     validation: str | None,
-    card: Mapping[str, Any],
+    card: NetworkCard,
     options: TrainingOptions,
     *,
     samples_per_category: int,
@@ -119,9 +120,7 @@ def open_training_data(
         What `render_bitmaps` or `index_images` wrote.
     validation : str, optional
         Index of photos to validate on; by default those that are trained on.
-    card : mapping
-        Description of the network: timm's data configuration, and `categories`, if it learns some
-        of them only.
+    card : NetworkCard
     options : TrainingOptions
     samples_per_category, valid_samples_per_category : int
         Images of each category in an epoch (of photos all) and in the validation set.
@@ -132,20 +131,20 @@ def open_training_data(
     InputError
         If photos cannot be trained on as asked for.
     """
-    store, categories = open_store(images), card.get("categories")
+    store, categories = open_store(images), card.categories
     if "bitmap" in store:
         bitmaps = store["bitmap"].values
         return PosedGlyphs(
             bitmap_tensor(bitmaps if categories is None else bitmaps[categories]),
             samples_per_category,
             valid_samples_per_category,
-            card["input_size"][-1],
+            card.input_size[-1],
             seed,
         )
     return TrainingPhotos(
         images,
         validation or images,
-        card,
+        {"model": card.model, **card.data_config},
         options.transform(),
         categories,
         valid_samples_per_category,
@@ -267,7 +266,7 @@ def train_to(
     checkpoint: str,
     curve: str,
     network: nn.Module,
-    card: Mapping[str, Any],
+    card: NetworkCard,
     options: Mapping[str, Any],
     *,
     images: str,
@@ -334,7 +333,7 @@ def train_to(
         extra_loss=extra_loss,
         state=begun,
         stop_after=stop_after,
-        key=key or f"models.{card.get('model')}.train",
+        key=key or f"models.{card.model}.train",
     )
     _save_training(network, rows, checkpoint, curve, work_dir, state)
 

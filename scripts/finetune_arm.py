@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from neuraldeps.card import NetworkCard
 from neuraldeps.checkpoints import load_checkpoint, weights_digest
 from neuraldeps.logs import job_log
 from neuraldeps.networks import build_network
@@ -34,8 +35,8 @@ def main(
     **training: Any,
 ) -> None:
     torch.set_num_threads(1)
-    described = json.loads(Path(card).read_text())
-    network = build_network(model, spec, described["n_categories"], described, seed=seed)
+    described = NetworkCard.from_json(card)
+    network = build_network(model, spec, described.n_categories, described.data_config, seed=seed)
     load_checkpoint(network, start, model)
     extra_loss, made_of = None, [weights_digest(network)]
     if penalty is not None:

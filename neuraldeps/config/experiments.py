@@ -6,6 +6,7 @@ from pydantic import Field
 
 from neuraldeps.config.blocks import Block, Choices, Either, Name, OfGlyphs, TwoWords
 from neuraldeps.config.training import BareOptimizer, BareSchedule
+from neuraldeps.weight_penalties import FORMULAS, WEIGHT_PENALTIES
 
 TrainedModels = Annotated[Either[Literal["all"], list[str]], Choices("all, or a list")]
 Positive = Annotated[float, Field(gt=0)]
@@ -93,8 +94,8 @@ class Variant(Block):
     images: Literal["new", "all"] = Field(
         description="Images that the cross-entropy is summed over: those of the new categories alone (the paper read literally), or all."
     )
-    penalty: Literal["l1", "l2"] = Field(
-        description="The penalty: l1 is strength * sum |W|, l2 is strength / 2 * sum W^2."
+    penalty: Literal[tuple(WEIGHT_PENALTIES)] = Field(  # type: ignore[valid-type]
+        description=f"The penalty: {FORMULAS}."
     )
     strengths: Annotated[list[Positive], Field(min_length=1)] = Field(
         description="Strengths of the penalty, in nats per image; of several, the one that is best on held-out training images is taken. The paper's literal reading takes the network's own weight decay."

@@ -12,6 +12,7 @@ from scipy.optimize import check_grad
 from neuraldeps import generalizability
 from neuraldeps.errors import InputError
 from neuraldeps.generalizability import (
+    SOLVERS,
     Split,
     TrainingLogits,
     Variant,
@@ -23,9 +24,9 @@ from neuraldeps.generalizability import (
     split_categories,
 )
 from neuraldeps.generalizability_table import table2, table2_notes, table4
-from neuraldeps.glyphs import data_config
 from neuraldeps.labels import position_among, rank_within_label
 from neuraldeps.stores import open_store, provenance, strings, write_store
+from neuraldeps.weight_penalties import WEIGHT_PENALTIES
 from scripts import (
     evaluate_new_categories,
     fit_new_categories,
@@ -36,6 +37,7 @@ from scripts import (
     train_base,
 )
 from scripts import split_categories as draw_split
+from tests.cards import card_with
 from tests.options import training_config
 
 N_BASE, N_NEW = 12, 3
@@ -435,6 +437,10 @@ def test_stores_of_weights_are_the_same_bytes_and_certified(stored):
     assert np.isfinite(learned["held_out_accuracy"].values[1]).all()
 
 
+def test_every_penalty_of_the_configuration_has_a_solver():
+    assert set(SOLVERS) == set(WEIGHT_PENALTIES)
+
+
 @pytest.mark.parametrize("binary", [False, True])
 def test_views_of_a_held_out_image_are_held_out_with_it(stored, monkeypatch, binary):
     folder, paths, _ = stored
@@ -592,7 +598,7 @@ def test_a_base_network_never_sees_a_new_category(tmp_path, monkeypatch):
     draw_split.main(str(bitmaps), str(categories), n_new=3, seed=0)
     split = read_split(str(categories))
     spec = {"architecture": "test_efficientnet"}
-    whole_card.write_text(json.dumps(data_config(32)))
+    card_with().to_json(whole_card)
     seen = []
 
     def watch(network, data, options, *, work_dir, **_):
@@ -630,7 +636,7 @@ def test_without_new_categories_a_base_network_is_the_baseline(tmp_path):
     spec = {"architecture": "test_efficientnet"}
     how = {"model": "net", "spec": spec, "options": training_config(epochs=1, batch_size=8)}
     how |= {"samples_per_category": 4, "valid_samples_per_category": 2, "seed": 3}
-    whole_card.write_text(json.dumps({"n_categories": 4, **data_config(32)}))
+    card_with(n_categories=4).to_json(whole_card)
     paths = [tmp_path / name for name in ("card.json", "a.safetensors", "a.csv")]
     train_base.main(str(bitmaps), str(categories), str(whole_card), *map(str, paths), **how)
     other = [str(tmp_path / name) for name in ("b.safetensors", "b.csv")]

@@ -1,6 +1,6 @@
 """Training on photos: which are seen, as what, and to the same bytes whoever loads them."""
 
-import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def folder(tmp_path_factory):
                 picture = Image.fromarray(blobs).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
                 picture.save(folder / split / code / f"{i}.jpg")
         write_index(folder, split, {"data_dir": str(folder / split)})
-    (folder / "card.json").write_text(json.dumps(card()))
+    card().to_json(folder / "card.json")
     return folder
 
 
@@ -49,7 +49,7 @@ def write_index(folder, split, spec):
 
 def card(**more):
     network = build_network("net", SPEC, len(CODES))
-    return describe_network("net", SPEC, network, len(CODES)) | more
+    return replace(describe_network("net", SPEC, network, len(CODES)), **more)
 
 
 def how(workers=0, batch_size=8, **augmentation):
@@ -136,7 +136,7 @@ def test_without_randomness_an_image_is_the_whole_photo(folder):
 
 def test_it_is_watched_with_the_first_photos_as_they_are_judged(folder):
     shown = opened(folder).validation()
-    plain = decoding.IndexedPhotos(str(folder / "test.zarr"), card())
+    plain = decoding.IndexedPhotos(str(folder / "test.zarr"), card().data_config)
     rows = [EACH * category + i for category in range(4) for i in range(2)]
     expected = np.concatenate([p for _, p in plain.stream([(r, r + 1) for r in rows], 1)])
     np.testing.assert_array_equal(torch.stack([pixels for pixels, _ in shown]).numpy(), expected)
