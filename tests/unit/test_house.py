@@ -14,6 +14,8 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+STAGES = ("images", "networks", "logits", "moments", "covlasso", "evaluation")
+STAGES += ("generalizability", "robustness")
 NETWORK_PACKAGES = {"torch", "torchvision", "timm", "lightning"}
 
 
@@ -117,6 +119,26 @@ def test_no_rule_refers_to_what_is_defined_later():
         (file, line, name) for file, line, name, _ in places if (file, line) < defined.get(name, ())
     ]
     assert not early, [f"{snakefiles()[file].name}:{line} {name}" for file, line, name in early]
+
+
+def test_no_stage_waits_for_a_later_one():
+    """Of the folders that a stage's rules name, themselves or by functions, all are an earlier one's."""
+    texts = {file.stem: file.read_text() for file in snakefiles()}
+    blocks = re.split(r"^(?=def )", texts["settings"] + texts["inputs"], flags=re.M)[1:]
+    functions = {re.match(r"def (\w+)", block)[1]: block for block in blocks}
+    for place, stage in enumerate(STAGES):
+        used, text = set(), texts[stage]
+        while more := set(re.findall(r"\w+", text)) & set(functions) - used:
+            used |= more
+            text += "".join(functions[name] for name in more)
+        folders = set(re.findall(r"results/(\w+)/", text)) - {"tables"}
+        assert folders <= set(STAGES[: place + 1]), stage
+
+
+def test_indexing_photos_imports_no_later_stage():
+    code = "import sys, scripts.index_images; print('neuraldeps.robustness' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert run.stdout.strip() == "False", run.stderr
 
 
 def test_settings_inputs_and_resources_are_apart_from_the_rules():
