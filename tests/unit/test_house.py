@@ -124,8 +124,8 @@ def test_no_rule_refers_to_what_is_defined_later():
 def test_no_stage_waits_for_a_later_one():
     """Of the folders that a stage's rules name, themselves or by functions, all are an earlier one's."""
     texts = {file.stem: file.read_text() for file in snakefiles()}
-    blocks = re.split(r"^(?=def )", texts["settings"] + texts["inputs"], flags=re.M)[1:]
-    functions = {re.match(r"def (\w+)", block)[1]: block for block in blocks}
+    block = re.compile(r"^def (\w+)\(.*\n(?:(?: .*)?\n)*", flags=re.M)
+    functions = {one[1]: one[0] for one in block.finditer(texts["settings"] + texts["inputs"])}
     for place, stage in enumerate(STAGES):
         used, text = set(), texts[stage]
         while more := set(re.findall(r"\w+", text)) & set(functions) - used:
