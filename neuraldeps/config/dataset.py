@@ -60,7 +60,7 @@ class ImageSplit(Block):
     )
     origin: OfPhotos[str | None] = Field(
         None,
-        description="Name of a data set for timm's create_dataset, as hfds/NAME, torch/NAME or wds/NAME; null reads folders or a tar file.",
+        description="Name of a data set for timm's create_dataset, such as hfds/NAME, torch/NAME or wds/NAME; null reads folders or a tar file.",
     )
     origin_split: OfPhotos[str | None] = Field(
         None, description="timm's name of the split within the data set or below data_dir."
@@ -86,7 +86,7 @@ class Dataset(Block):
     )
     categories: OfPhotos[str | None] = Field(
         None,
-        description="Codes and names of the categories, in the order of the networks' outputs: a subset of timm's ImageNetInfo, as imagenet-1k, or a .csv with the columns code and name; null takes the names of the images' folders.",
+        description="Codes and names of the categories, in the order of the networks' outputs: a subset of timm's ImageNetInfo, such as imagenet-1k, or a .csv with the columns code and name; null takes the names of the images' folders.",
     )
     n_ood: OfGlyphs[int] = Field(
         300,

@@ -6,7 +6,7 @@ from neuraldeps.config.blocks import Block
 
 
 class Resources(Block):
-    """How work is spread over jobs, processes and machines: never what comes out."""
+    """How work is spread over jobs, processes, machines and files: no number depends on it."""
 
     gpu: int = Field(
         0,

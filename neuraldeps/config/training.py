@@ -37,7 +37,7 @@ class BareOptimizer(Block):
 
     opt: str = Field("sgd", description="Name of timm's optimiser.")
     lr: float = Field(0.2, gt=0, description="Peak learning rate.")
-    weight_decay: float = Field(5.0e-4, ge=0, description="Weight decay.")
+    weight_decay: float = Field(5.0e-4, ge=0, description="Weight decay of the optimiser.")
     momentum: float = Field(0.9, ge=0, le=1, description="Momentum of the optimiser.")
 
 
@@ -47,11 +47,11 @@ class Optimizer(BareOptimizer):
     clip_grad: float | None = Field(
         None,
         gt=0,
-        description="Bound that the gradient's norm is clipped to; null does not clip. trainer_kwargs can clip each of its values instead.",
+        description="Bound that the gradient's norm is clipped to; null does not clip. With gradient_clip_algorithm: value in trainer_kwargs each of its values is clipped instead.",
     )
     opt_kwargs: OptimizerOptions = Field(
         default_factory=OptimizerOptions,
-        description="Further arguments of timm's create_optimizer_v2, as betas.",
+        description="Further arguments of timm's create_optimizer_v2, such as betas.",
     )
 
 
@@ -84,7 +84,7 @@ class Schedule(BareSchedule):
     warmup_epochs: float = Field(0, ge=0, description="Epochs of linear warm-up.")
     sched_kwargs: ScheduleOptions = Field(
         default_factory=ScheduleOptions,
-        description="Further arguments of timm's create_scheduler_v2, as decay_milestones.",
+        description="Further arguments of timm's create_scheduler_v2, such as decay_milestones.",
     )
 
 
@@ -159,7 +159,7 @@ class Augmentation(Block):
 
     aa: OfPhotos[str | None] = Field(
         None,
-        description="timm's AutoAugment policy, as rand-m9-mstd0.5-inc1, in place of color_jitter; null takes none.",
+        description="timm's AutoAugment policy, such as rand-m9-mstd0.5-inc1, in place of color_jitter; null takes none.",
     )
     color_jitter: OfPhotos[float | None] = Field(
         0.4,
@@ -177,11 +177,11 @@ class Augmentation(Block):
     )
     transform_kwargs: OfPhotos[TransformOptions] = Field(
         default_factory=TransformOptions,
-        description="Further arguments of timm's create_transform. Without interpolation it is random, as in timm's training script.",
+        description="Further arguments of timm's create_transform. Unless given, interpolation is random, as in timm's training script.",
     )
     erase_kwargs: OfPhotos[EraseOptions] = Field(
         default_factory=EraseOptions,
-        description="Further arguments of timm's RandomErasing. Without mode it is pixel, as in timm's training script.",
+        description="Further arguments of timm's RandomErasing. Unless given, mode is pixel, as in timm's training script.",
     )
     mixup_kwargs: OfPhotos[MixupOptions] = Field(
         default_factory=MixupOptions, description="Further arguments of timm's Mixup."
@@ -198,8 +198,10 @@ class TrainerOptions(Options):
         "gradient_clip_val": "train.optimizer.clip_grad",
     }
 
-    accelerator: Given[str] = Field(None, description="What trains, as cpu or gpu.")
-    strategy: Given[str] = Field(None, description="How several devices train together, as ddp.")
+    accelerator: Given[str] = Field(None, description="What trains, such as cpu or gpu.")
+    strategy: Given[str] = Field(
+        None, description="How several devices train together, such as ddp."
+    )
     gradient_clip_algorithm: Given[Literal["norm", "value"]] = Field(
         None, description="Whether clip_grad bounds the gradient's norm or each of its values."
     )
@@ -233,7 +235,7 @@ class Train(Block):
         description="Images of every category that the validation curve is computed on; of photos, the first ones of roles.test.",
     )
     batch_size: int = Field(128, ge=1, description="Images per update on each device.")
-    smoothing: float = Field(0, ge=0, lt=1, description="Label smoothing.")
+    smoothing: float = Field(0, ge=0, lt=1, description="Label smoothing of the cross-entropy.")
     split: OfPhotos[str] = Field(
         "train", description="The split of dataset.splits that the network is trained on."
     )
