@@ -11,7 +11,9 @@ if not workflow.overwrite_configfiles:
 report: "report/workflow.rst"
 
 
-include: "rules/common.smk"
+include: "rules/settings.smk"
+include: "rules/inputs.smk"
+include: "rules/resources.smk"
 include: "rules/images.smk"
 include: "rules/networks.smk"
 include: "rules/logits.smk"

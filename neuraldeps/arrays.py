@@ -109,7 +109,7 @@ def check_headers(config: Mapping[str, Any]) -> None:
         At the first that does not fit. Missing files are Snakemake's to find: who has imported
         logits may have moved them since.
     """
-    for split in dict.fromkeys(config["splits"].values()):
+    for split in dict.fromkeys(config["roles"][role] for role in ("fit", "test")):
         counts: dict[str, int] = {}
         for model, path in _given(config, "logits", split):
             where = f"models.{model}.logits.{split}"

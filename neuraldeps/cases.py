@@ -5,6 +5,7 @@ Tables and figures show the same cases because both ask this module.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -176,6 +177,37 @@ def find_category(known: Sequence[Category], wanted: str, key: str) -> int:
         f"{key}: no category named {wanted!r}; give a name or code such as "
         f"{known[0].short!r} or {known[0].code!r}, or auto"
     )
+
+
+def restriction(
+    categories_of: xr.Dataset, ood: xr.Dataset, wanted: str | Sequence[str]
+) -> np.ndarray | None:
+    """Categories that the anomaly score's softmax and the in-distribution images are restricted to.
+
+    Parameters
+    ----------
+    categories_of, ood : xarray.Dataset
+        Stores of logits or images: of all categories, and of the out-of-distribution split.
+    wanted : str or sequence of str
+        ``all``; ``folders``: those that the folders of the out-of-distribution images are named by
+        (ImageNet-O's 200); or names or codes.
+
+    Returns
+    -------
+    ndarray of int64 or None
+        Ascending positions along `category`; None for all.
+
+    Raises
+    ------
+    InputError
+        If a category is unknown.
+    """
+    if wanted == "all":
+        return None
+    known = categories(categories_of)
+    if wanted == "folders":
+        wanted = sorted({PurePosixPath(str(path)).parent.name for path in ood["path"].values})
+    return np.unique([find_category(known, name, "robustness.ood_categories") for name in wanted])
 
 
 def choose_case(

@@ -147,8 +147,8 @@ class TrainingPhotos:
             transform = _Transform(data_config, seed, **augmentation)
         except (AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise InputError(
-                f"models.{data_config.get('model')}.train: timm makes no such transform "
-                f"({first_line(error)}); correct scale, ratio, color_jitter or aa"
+                f"models.{data_config.get('model')}.train.augmentation: timm makes no such transform "
+                f"({first_line(error)}); correct aa, color_jitter or transform_kwargs"
             ) from error
         self._train = _Labelled.from_index(images, transform, categories)
         self._valid = _Labelled.from_index(validation, transform, categories, valid_per_category)

@@ -114,7 +114,7 @@ def solve_dataset(
     attrs = {
         "source": source,
         "target": target,
-        "gauge": stores["source"].attrs["gauge"],
+        "centering": stores["source"].attrs["centering"],
         "n_samples": stores["source"].attrs["n_samples"],
         "alpha_convention": "scikit-learn: 1/2 E[(g_i - w.f)^2] + alpha |w|_1, lambda = 2 alpha",
         **provenance(

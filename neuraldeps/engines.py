@@ -72,7 +72,7 @@ def connect(address: str) -> Iterator["Client"]:
     from distributed.client import CancelledError
     from distributed.scheduler import KilledWorker
 
-    key = f"dask.scheduler is {address}"
+    key = f"resources.dask_scheduler is {address}"
     asyncio.run(_inspect(address, key))
     with Client(address, timeout=ANSWER) as client:
         _check_package(client, key)
@@ -122,8 +122,8 @@ def compute(client: "Client", collection: Any, address: str) -> tuple[Any, ...]:
                 seen = time.monotonic() if client.nthreads() else seen
         if time.monotonic() - seen > ABANDONED:
             raise InputError(
-                f"dask.scheduler is {address}: it lost all of its workers; start workers and run "
-                "again, or set null to reduce on threads"
+                f"resources.dask_scheduler is {address}: it lost all of its workers; start "
+                "workers and run again, or set null to reduce on threads"
             )
     return (future.result(),)
 

@@ -15,13 +15,13 @@ import zarr
 from numba import njit
 
 from neuraldeps.logs import progress
-from neuraldeps.moments import Gauge, LogitsFile, masked_categories
+from neuraldeps.moments import Centering, LogitsFile, masked_categories
 
 GRAM_BYTES = 2**24  # of the normal equations that are solved at once
 SINGULAR = 1e-8  # part of a category's second moment that the others of a support leave unexplained
 ROWS = 2048  # images at once: a chunk of 1000 categories stays in the last-level cache
 # a replaced logit must meet its rivals unrounded: equal ones stay equal
-EXACT: dict[Gauge, type[np.floating]] = {"raw": np.float32, "zero_mean": np.float64}
+EXACT: dict[Centering, type[np.floating]] = {"none": np.float32, "per_image": np.float64}
 
 
 class Candidates(NamedTuple):
@@ -274,8 +274,8 @@ def _read(
         f = g if source == target else source.rows(begin, end)
         for first in range(0, end - begin, ROWS):
             piece = slice(first, min(first + ROWS, end - begin))
-            ours = g[piece].astype(EXACT[target.gauge], copy=False)
-            theirs = ours if f is g else f[piece].astype(EXACT[source.gauge], copy=False)
+            ours = g[piece].astype(EXACT[target.centering], copy=False)
+            theirs = ours if f is g else f[piece].astype(EXACT[source.centering], copy=False)
             yield theirs, ours, label[begin:end][piece]
 
 

@@ -2,16 +2,13 @@
 
 import contextlib
 import itertools
-import json
 import logging
 import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
 from operator import itemgetter
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -20,7 +17,9 @@ from timm.data import resolve_model_data_config
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from neuraldeps.card import NetworkCard
 from neuraldeps.checkpoints import load_checkpoint, weights_digest
+from neuraldeps.config.networks import Extraction
 from neuraldeps.errors import InputError
 from neuraldeps.images import Images, open_images, read_coords
 from neuraldeps.logits import lay_out_logits
@@ -33,36 +32,31 @@ AHEAD = 4
 Item = TypeVar("Item")
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExtractionOptions:
-    """How to run a network; names and meanings are those of timm's validation script.
+class ExtractionOptions(Extraction):
+    """How to run a network: the configuration's block, and what is no part of it.
+
+    Logits are stored as float32, whatever the precision. Where a shard has fewer images than
+    `batch_size`, or all images are fewer, as many as those are a batch: every batch of a store has
+    one size (the last of a shard is filled up), so that no logit depends on where a job began, nor
+    on which other images there are.
 
     Attributes
     ----------
-    batch_size : int
-        Images per forward pass. Where a shard has, or all images are, fewer, as many as those: every
-        batch of a store has one size (the last of a shard is filled up), so that no logit depends on
-        where a job began, nor on which other images there are.
+    channels_last : bool
+        How the network keeps its images in memory.
     device : str
         `auto`, or a device of PyTorch.
-    amp, amp_dtype
-        Automatic mixed precision, in `bfloat16` or `float16`. Logits are stored as float32.
-    channels_last : bool
-    torchcompile : bool or str
-        Compile the network, with the backend of this name or the default one.
+    backend : str
+        What compiles the network, where `torchcompile` is true.
     """
 
-    batch_size: int
-    device: str = "auto"
-    amp: bool
-    amp_dtype: str
     channels_last: bool
-    torchcompile: bool | str
+    device: str = "auto"
+    backend: str = "inductor"
 
     def as_config(self) -> dict[str, Any]:
-        """Values that logits depend on, for provenance: all but the device."""
-        options = {name: value for name, value in asdict(self).items() if name != "device"}
-        return options | {"tf32": False}
+        """Values that logits depend on, for provenance."""
+        return self.model_dump(exclude={"device", "backend"}) | {"tf32": False}
 
 
 def prepare_extraction(
@@ -75,6 +69,8 @@ def prepare_extraction(
     options: ExtractionOptions,
     rows: int | None = None,
     workers: int = 0,
+    *,
+    made_by: str,
 ) -> tuple[nn.Module, Images, ShardedArray]:
     """Open what an extraction needs: the network with its weights, the images, the store to be.
 
@@ -97,6 +93,8 @@ def prepare_extraction(
         Rows per shard.
     workers : int
         Processes that decode photos.
+    made_by : str
+        Name of the rule that finishes the store.
 
     Returns
     -------
@@ -108,30 +106,30 @@ def prepare_extraction(
     InputError
         If the weights are not the network's, or the categories not the images'.
     """
-    described = json.loads(Path(card).read_text())
+    described = NetworkCard.from_json(card)
     coords, images_fingerprint = read_coords(images)
-    if known := described.get("categories"):  # a base network knows some of the images' categories
+    if known := described.categories:  # a base network knows some of the images' categories
         coords = coords.isel(category=known)
-    if coords.sizes["category"] != described["n_categories"]:
+    if coords.sizes["category"] != described.n_categories:
         raise InputError(
             f"{images}: has {coords.sizes['category']} categories, {card} "
-            f"{described['n_categories']}; remove both and run again"
+            f"{described.n_categories}; remove both and run again"
         )
     spec = spec if checkpoint is None else {**spec, "pretrained": False}
-    network = build_network(model, spec, described["n_categories"], described)
+    network = build_network(model, spec, described.n_categories, described.data_config)
     if checkpoint is not None:
         load_checkpoint(network, checkpoint, model)
     data_config = resolve_model_data_config(network)
     config = {
         "model": model,
-        "architecture": described["architecture"],
-        "model_kwargs": described["model_kwargs"],
+        "architecture": described.architecture,
+        "model_kwargs": described.model_kwargs,
         "data_config": data_config,
         **options.as_config(),
     }
     sources = {"images": images_fingerprint, "weights": weights_digest(network)}
     logits = lay_out_logits(
-        path, coords, made_by="extract_logits", config=config, sources=sources, rows=rows
+        path, coords, made_by=made_by, config=config, sources=sources, rows=rows
     )
     return network, open_images(images, data_config, workers), logits
 
@@ -218,11 +216,8 @@ class _Runner:
             memory_format=self.format
         )
         if options.torchcompile:
-            backend = "inductor" if options.torchcompile is True else options.torchcompile
-            self.network = torch.compile(self.network, backend=backend)
-        self.autocast = torch.autocast(
-            self.device.type, getattr(torch, options.amp_dtype), enabled=options.amp
-        )
+            self.network = torch.compile(self.network, backend=options.backend)
+        self.autocast = autocast(self.device, options.precision)
 
     @torch.inference_mode()
     def __call__(self, pixels: np.ndarray) -> Tensor:
@@ -265,6 +260,13 @@ def _filled(pixels: np.ndarray, size: int) -> np.ndarray:
     if len(pixels) == size:
         return pixels
     return np.concatenate([pixels, np.zeros((size - len(pixels), *pixels.shape[1:]), np.uint8)])
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """PyTorch's automatic mixed precision; none in float32."""
+    is_lower = precision != "float32"
+    lower = getattr(torch, precision) if is_lower else None
+    return torch.autocast(device.type, lower, enabled=is_lower)
 
 
 def _best_device() -> str:

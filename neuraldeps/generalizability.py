@@ -45,8 +45,8 @@ class Variant:
     images : {"new", "all"}
         Whether the cross-entropy runs over the images of new categories alone, or over all.
         Its softmax always runs over all categories, base and new.
-    penalty : {"l1", "l2"}
-        ``strength * sum |W|`` or ``strength / 2 * sum W^2``.
+    penalty : str
+        A name in `neuraldeps.weight_penalties.WEIGHT_PENALTIES`.
     strengths : tuple of float
         In nats per image; of several, the best on held-out training images is taken.
     """
@@ -346,8 +346,7 @@ def learn(
         If the tolerance is not reached.
     """
     start = np.zeros((n_new, logits.n_base)) if start is None else start
-    solve = {"l1": _learn_sparse, "l2": _learn_ridge}[penalty]
-    solution = solve(logits, strength, start, tolerance)
+    solution = SOLVERS[penalty](logits, strength, start, tolerance)
     if not solution.gap <= tolerance:
         raise InputError(
             f"generalizability.variants: penalty {penalty} of strength {strength:g} leaves a gap of "
@@ -425,6 +424,10 @@ def _sparse_gap(logits: TrainingLogits, strength: float, weights: np.ndarray) ->
     steepest = float(np.abs(logits.lift(gradient)).max())
     scale = min(1.0, strength / steepest) if steepest > 0 else 1.0
     return (loss - logits.dual(coefficients, scale)) / loss
+
+
+# what learns W with each penalty that the configuration knows
+SOLVERS = {"l1": _learn_sparse, "l2": _learn_ridge}
 
 
 def learn_variant(
@@ -507,14 +510,14 @@ def check_images(variant: Variant, is_new: np.ndarray, held_out: np.ndarray) -> 
         what = "training image" if variant.images == "all" else "training image of a new category"
         raise InputError(
             f"generalizability.variants: one is learned on images: {variant.images}, but no {what} "
-            "has a label; label some of generalizability.split, or take another split"
+            "has a label; label some of generalizability.fit_split, or take another split"
         )
     n_rest, n_held_out = np.count_nonzero(of_loss & ~held_out), np.count_nonzero(held_out)
     if len(variant.strengths) > 1 and not (n_rest and n_held_out):
         raise InputError(
-            f"generalizability.held_out: {n_held_out} of {len(held_out)} training images are held out "
+            f"generalizability.held_out_every: {n_held_out} of {len(held_out)} training images are held out "
             f"and {n_rest} left to learn from, where one of {len(variant.strengths)} strengths is to be "
-            "chosen; set held_out to at most the images of a category, or give each variant one strength"
+            "chosen; set held_out_every to at most the images of a category, or give each variant one strength"
         )
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from neuraldeps.tables import DASH, Column, paper_backbone, write_latex, write_markdown
+from neuraldeps.weight_penalties import BOUNDS, FORMULAS
 
 BASELINE = "baseline"
 BALANCED = "pos&neg"
@@ -199,15 +200,14 @@ def table2_notes(
         "same network trained on all categories with the same schedule.",
         f"W is learned on stored logits of the split {split}. new: its cross-entropy runs over the images of the "
         "new categories alone (the literal reading of the paper); all: over base and new images. The softmax "
-        "always runs over all categories, base and new. l1 is strength * sum |W|, l2 is strength / 2 * sum "
-        "W^2, in nats per image.",
+        f"always runs over all categories, base and new. {FORMULAS}, in nats per image.",
         "Of several strengths, the best on held-out training images of all categories was taken, never on "
         f"the split {test}. A variant of one strength chooses nothing. Size: median number of base categories "
         "that a new one is made of.",
         f"The default variant, {default}, is named in the configuration, not chosen on held-out images. That "
         "all-l2 is this project's default is hindsight: it was named after test accuracies had been seen.",
         "Of every W, (loss - least loss) / loss is certified to be at most "
-        f"{frame['gap'].max():.1e}: for l1 by a duality gap, for l2 by strong convexity.",
+        f"{frame['gap'].max():.1e}: {BOUNDS}.",
     ]
     if of_photos:
         notes.append(

@@ -17,10 +17,12 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+import xarray as xr
 from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageDraw, ImageFont
 
 from neuraldeps.errors import InputError
+from neuraldeps.stores import provenance, strings
 
 FACES = (
     "DejaVuSans",
@@ -107,7 +109,7 @@ def load_categories(
     return _by_code_point(inside[:n_categories]), _by_code_point(outside[:n_ood])
 
 
-def render_bitmaps(glyphs: Sequence[Glyph], faces: Sequence[str] = FACES) -> np.ndarray:
+def draw_bitmaps(glyphs: Sequence[Glyph], faces: Sequence[str] = FACES) -> np.ndarray:
     """Draw every glyph in every face: ink 255 on 0, on a common baseline, centred on the ink.
 
     Parameters
@@ -142,6 +144,42 @@ def render_bitmaps(glyphs: Sequence[Glyph], faces: Sequence[str] = FACES) -> np.
     return bitmaps
 
 
+def render_bitmaps(n_categories: int, n_ood: int) -> xr.Dataset:
+    """Draw the characters in and out of distribution in every face: what poses are drawn from.
+
+    Parameters
+    ----------
+    n_categories, n_ood : int
+        How many of either, from the start of their list.
+
+    Returns
+    -------
+    xarray.Dataset
+        `bitmap` (category, face, y, x), uint8, and the same with the prefix `ood_`; names and codes
+        of the categories.
+    """
+    variables: dict[str, Any] = {}
+    coords: dict[str, Any] = {"face": ("face", strings(FACES))}
+    inside, outside = load_categories(n_categories, n_ood)
+    for prefix, glyphs in ("", inside), ("ood_", outside):
+        category = f"{prefix}category"
+        variables[f"{prefix}bitmap"] = (
+            (category, "face", "y", "x"),
+            draw_bitmaps(glyphs),
+            {"long_name": "ink", "units": "1/255"},
+        )
+        coords[category] = (category, np.arange(len(glyphs), dtype=np.int32))
+        coords[f"{category}_name"] = (category, strings([glyph.name for glyph in glyphs]))
+        coords[f"{category}_code"] = (category, strings([glyph.code for glyph in glyphs]))
+    attrs = provenance(
+        "render_bitmaps",
+        "Unicode characters in twelve faces: in distribution, and kept out of it (ood_)",
+        config={"n_categories": n_categories, "n_ood": n_ood},
+        packages=("matplotlib", "pillow"),
+    )
+    return xr.Dataset(variables, coords, attrs)
+
+
 def data_config(size: int) -> dict[str, Any]:
     """Describe images of glyphs in timm's words: one channel, pixels from -2 to 2."""
     return {
@@ -170,7 +208,7 @@ def select_categories() -> tuple[list[Glyph], list[Glyph]]:
     it has the pixels of a kept one, and its distance to every kept one is at least `DISTINCT`.
     """
     candidates = [glyph for glyph in _candidates() if _is_wanted(glyph)]
-    bitmaps = render_bitmaps(candidates)
+    bitmaps = draw_bitmaps(candidates)
     drawn = np.all(np.any(bitmaps, axis=(2, 3)), axis=1)
     candidates = [glyph for glyph, there in zip(candidates, drawn, strict=True) if there]
     distances = _distances(bitmaps[drawn])

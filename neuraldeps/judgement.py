@@ -46,7 +46,7 @@ def evaluation_dataset(
     solved = open_store(paths).load()
     for sides in logits.values():
         _check_images(solved, sides, paths)
-    gauge, source, target = (solved.attrs[key] for key in ("gauge", "source", "target"))
+    centering, source, target = (solved.attrs[key] for key in ("centering", "source", "target"))
     targets = solved["target_category"].values
     gram, cross = map_array(within, "second_moment"), cross_moment(pair, source)
     supports = {axis: solved[f"support_at_{axis}"].values.astype(np.int32) for axis in AXES}
@@ -63,8 +63,8 @@ def evaluation_dataset(
     )
     results = {
         split: evaluate(
-            LogitsFile(sides[0], gauge),
-            LogitsFile(sides[1], gauge),
+            LogitsFile(sides[0], centering),
+            LogitsFile(sides[1], centering),
             candidates,
             labels_of(sides[1]),
             n_threads=n_threads,
@@ -96,7 +96,7 @@ def evaluation_dataset(
     attrs = {
         "source": source,
         "target": target,
-        "gauge": gauge,
+        "centering": centering,
         "dataset": dataset,
         "positives": {
             split: "pseudo-positives (the target network's own top-1)"

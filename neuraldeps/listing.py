@@ -121,15 +121,15 @@ def find_split(root: str, split: str, key: str) -> str:
         If there is none: timm would list everything.
     """
     if os.path.isfile(root):
-        raise InputError(f"{key}.split is {split!r}, but {root} is one file; remove split")
+        raise InputError(f"{key}.origin_split is {split!r}, but {root} is one file; remove it")
     name = split.split("[")[0]
     names = next((names for names in SPLIT_FOLDERS if name in names), (name,))
     for folder in (name, *names):
         if os.path.exists(found := os.path.join(root, folder)):
             return found
     raise InputError(
-        f"{key}.split is {split!r}, but {root} has no folder {' or '.join(names)}; "
-        "correct split, or give the folder itself as data_dir"
+        f"{key}.origin_split is {split!r}, but {root} has no folder {' or '.join(names)}; "
+        "correct it, or give the folder itself as data_dir"
     )
 
 
@@ -151,15 +151,15 @@ def check_there(spec: Mapping[str, Any], key: str, categories: str | None = None
         If a path does not exist, or has no folder of that split.
     """
     paths = {f"{key}.csv": spec.get("csv")}
-    if not spec.get("dataset"):
+    if not spec.get("origin"):
         paths[f"{key}.data_dir"] = spec.get("data_dir")
     if categories and categories.endswith(".csv"):
         paths["dataset.categories"] = categories
     for name, path in paths.items():
         if path and not os.path.exists(path):
             raise InputError(f"{name}: {path} does not exist; correct the path")
-    if spec.get("split") and spec.get("data_dir") and not spec.get("dataset"):
-        find_split(spec["data_dir"], spec["split"], key)
+    if spec.get("origin_split") and spec.get("data_dir") and not spec.get("origin"):
+        find_split(spec["data_dir"], spec["origin_split"], key)
 
 
 def find_images(spec: Mapping[str, Any], key: str) -> Found:
@@ -168,7 +168,7 @@ def find_images(spec: Mapping[str, Any], key: str) -> Found:
     Parameters
     ----------
     spec : mapping
-        `data_dir` and, of a folder, `split`.
+        `data_dir` and, of a folder, `origin_split`.
     key : str
         The configuration key of the split, for error messages.
 
@@ -178,7 +178,7 @@ def find_images(spec: Mapping[str, Any], key: str) -> Found:
         If they are not there, cannot be listed, or are several splits.
     """
     check_there(spec, key)
-    root, split = str(spec.get("data_dir")), spec.get("split")
+    root, split = str(spec.get("data_dir")), spec.get("origin_split")
     root = find_split(root, split, key) if split else root
     found = list_tar(root, key) if os.path.isfile(root) else list_folder(root, key)
     if not found.paths:
@@ -343,7 +343,7 @@ def check_splits(found: Found, root: str, key: str) -> None:
         if len(names) > 1 and any(names.values()):
             known = sorted(names)
             which = " or ".join(known)
-            fix = f"give {key}.split: {which}"
+            fix = f"give {key}.origin_split: {which}"
             if folder != base:
                 fix = f"give {key}.data_dir: {folder} and split: {which}"
             if not base:

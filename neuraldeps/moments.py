@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from neuraldeps.errors import StoreError, first_line
 from neuraldeps.stores import fingerprint, open_store, provenance
 
-Gauge = Literal["raw", "zero_mean"]
+Centering = Literal["none", "per_image"]
 
 BLOCK = 4096  # categories per side of a block of the second moment
 COMPARED = 2**18  # images whose paths are compared at a time
@@ -38,15 +38,15 @@ class LogitsFile:
     ----------
     path : str
         Zarr store with an array `logits` (sample, category), float32.
-    gauge : {"raw", "zero_mean"}
+    centering : {"none", "per_image"}
         Whether each image's mean logit is subtracted.
     """
 
     path: str
-    gauge: Gauge = "raw"
+    centering: Centering = "none"
 
     def rows(self, first: int, last: int) -> np.ndarray:
-        """Rows `first:last` as float64, in the gauge.
+        """Rows `first:last` as float64, centred as asked for.
 
         Raises
         ------
@@ -65,25 +65,25 @@ class LogitsFile:
                 f"{self.path}: rows {first}:{last} hold values that are not finite; "
                 "remove the store and extract again"
             )
-        return apply_gauge(logits, self.gauge)
+        return apply_centering(logits, self.centering)
 
 
-def apply_gauge(logits: np.ndarray, gauge: Gauge) -> np.ndarray:
-    """Logits in a gauge: softmax does not see a constant added to all logits of an image, M does.
+def apply_centering(logits: np.ndarray, centering: Centering) -> np.ndarray:
+    """Logits, centred or not: softmax does not see a constant added to all logits of an image, M does.
 
     Parameters
     ----------
     logits : ndarray, shape (samples, categories), float64
-    gauge : {"raw", "zero_mean"}
-        `raw` leaves the logits as the network gave them (the paper's way); `zero_mean`
+    centering : {"none", "per_image"}
+        `none` leaves the logits as the network gave them (the paper's way); `per_image`
         subtracts each image's mean logit.
 
     Examples
     --------
-    >>> apply_gauge(np.array([[1.0, 3.0]]), "zero_mean").tolist()
+    >>> apply_centering(np.array([[1.0, 3.0]]), "per_image").tolist()
     [[-1.0, 1.0]]
     """
-    return logits - logits.mean(axis=1, keepdims=True) if gauge == "zero_mean" else logits
+    return logits - logits.mean(axis=1, keepdims=True) if centering == "per_image" else logits
 
 
 def _cuts(n: int) -> list[tuple[int, int]]:
@@ -308,7 +308,7 @@ def masked_categories(path: str) -> list[int]:
 
 
 def moment_dataset(
-    source_path: str, target_path: str, gauge: Gauge, models: tuple[str, str], **how: Any
+    source_path: str, target_path: str, centering: Centering, models: tuple[str, str], **how: Any
 ) -> xr.Dataset:
     """Reduce two logits stores to a labelled dataset with provenance.
 
@@ -316,7 +316,7 @@ def moment_dataset(
     ----------
     source_path, target_path : str
         Logits stores of the same images.
-    gauge : {"raw", "zero_mean"}
+    centering : {"none", "per_image"}
     models : tuple of str
         Names of the two networks.
     **how
@@ -331,7 +331,7 @@ def moment_dataset(
     Raises
     ------
     StoreError
-        As `check_partners` and `second_moment`, or where masked categories meet `zero_mean`.
+        As `check_partners` and `second_moment`, or where masked categories meet `per_image`.
     """
     paths = source_path, target_path
     # stores of their own: the paths of all images, read here, are let go
@@ -339,12 +339,14 @@ def moment_dataset(
     stores = [open_store(path) for path in paths]
     masked = [masked_categories(path) for path in paths]
     for path, categories in zip(paths, masked, strict=True):
-        if categories and gauge == "zero_mean":
+        if categories and centering == "per_image":
             raise StoreError(
-                f"moments.gauge is zero_mean, but {path} has masked categories, {categories}, whose "
-                "logits swamp the mean; take raw, or remove their columns from all logits"
+                f"centering is per_image, but {path} has masked categories, {categories}, whose "
+                "logits swamp the mean; take none, or remove their columns from all logits"
             )
-    moments = second_moment(LogitsFile(source_path, gauge), LogitsFile(target_path, gauge), **how)
+    moments = second_moment(
+        LogitsFile(source_path, centering), LogitsFile(target_path, centering), **how
+    )
     # like categories that are always 0, masked ones are in no dependency
     moments.second_moment[masked[0]] = moments.second_moment[:, masked[1]] = 0.0
     moments.source_mean[masked[0]] = moments.target_mean[masked[1]] = 0.0
@@ -366,12 +368,12 @@ def moment_dataset(
         attrs={
             "source": models[0],
             "target": models[1],
-            "gauge": gauge,
+            "centering": centering,
             "n_samples": moments.n_samples,
             **provenance(
                 "reduce_second_moment",
                 f"Uncentred second moment of {models[0]} and {models[1]}",
-                config={"gauge": gauge, "models": list(models)},
+                config={"centering": centering, "models": list(models)},
                 sources={"source": fingerprint(source_path), "target": fingerprint(target_path)},
             ),
         },

@@ -9,6 +9,7 @@ import torch
 from timm.data import resolve_model_data_config
 from torch import Tensor, nn
 
+from neuraldeps.card import NetworkCard
 from neuraldeps.errors import InputError, first_line
 
 OVERLAY = ("input_size", "mean", "std", "interpolation", "crop_pct", "crop_mode")
@@ -57,8 +58,8 @@ def build_network(
     n_categories : int
     data_config : mapping, optional
         What the images are, in timm's words (`input_size` (channel, y, x), `mean`, `std`,
-        `interpolation`, `crop_pct`, `crop_mode`), in place of the architecture's own. Entries of the
-        same names in `spec` come first, and `img_size`, the side of square images.
+        `interpolation`, `crop_pct`, `crop_mode`), in place of the architecture's own. Before it come
+        `data_kwargs` in `spec`, of the same names, and `img_size`, the side of square images.
     seed : int, optional
         Seed of the initial weights.
 
@@ -83,7 +84,7 @@ def build_network(
     check_pretrained(name, spec, n_categories)
     overlay = {
         key: value
-        for config in (data_config or {}, spec)
+        for config in (data_config or {}, spec.get("data_kwargs") or {})
         for key, value in config.items()
         if key in OVERLAY and value is not None
     }
@@ -154,7 +155,8 @@ def describe_network(
     n_categories: int,
     *,
     use_test_size: bool = False,
-) -> dict[str, Any]:
+    categories: list[int] | None = None,
+) -> NetworkCard:
     """Describe a network after having seen it work on one blank image.
 
     Parameters
@@ -165,13 +167,12 @@ def describe_network(
     use_test_size : bool
         Take the image size and crop that timm judges its weights at, where they differ from those
         they were trained at.
+    categories : list of int, optional
+        Those that it knows, where it does not know all.
 
     Returns
     -------
-    dict
-        `architecture`, `model_kwargs`, `n_categories`, `param_count`, `feature_dimension` d (what
-        the classifier sees), `rank_bound` ``min(n_categories, d + 1)`` of its logits, and timm's
-        data configuration: `input_size`, `mean`, `std`, `interpolation`, `crop_pct`, `crop_mode`.
+    NetworkCard
 
     Raises
     ------
@@ -193,16 +194,21 @@ def describe_network(
             f"{tuple(logits.shape)}, expected (1, {n_categories}); take a network that classifies"
         )
     dimension = _feature_dimension(network)
-    return {
-        "model": name,
-        "architecture": spec["architecture"],
-        "model_kwargs": dict(spec.get("model_kwargs") or {}),
-        "n_categories": n_categories,
-        "param_count": sum(parameter.numel() for parameter in network.parameters()),
-        "feature_dimension": dimension,
-        "rank_bound": min(n_categories, dimension + 1),
-        **{key: list(v) if isinstance(v, tuple) else v for key, v in data_config.items()},
+    data: dict[str, Any] = {
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in data_config.items()
     }
+    return NetworkCard(
+        model=name,
+        architecture=spec["architecture"],
+        model_kwargs=dict(spec.get("model_kwargs") or {}),
+        n_categories=n_categories,
+        param_count=sum(parameter.numel() for parameter in network.parameters()),
+        feature_dimension=dimension,
+        rank_bound=min(n_categories, dimension + 1),
+        categories=categories,
+        **data,
+    )
 
 
 def _feature_dimension(network: Any) -> int:

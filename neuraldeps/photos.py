@@ -44,8 +44,6 @@ from neuraldeps.stores import provenance, strings
 
 logger = logging.getLogger(__name__)
 
-OPTIONS = ("class_map", "input_key", "target_key", "num_samples")
-
 
 class Listing(NamedTuple):
     """What a source holds, in its own order.
@@ -86,7 +84,7 @@ def list_images(spec: Mapping[str, Any], key: str) -> Listing:
     InputError
         If they cannot be listed.
     """
-    if spec.get("dataset"):
+    if spec.get("origin"):
         return list_source(open_source(spec, key), key)
     found, numbers = _images(spec, key)
     labels = np.array([numbers[name] for name in found.classes], np.int64)
@@ -103,8 +101,8 @@ def open_source(spec: Mapping[str, Any], key: str) -> Any:
     Parameters
     ----------
     spec : mapping
-        timm's options: `dataset` (its name), `data_dir`, `split`, `class_map`, `input_key`,
-        `target_key`, `num_samples`, `dataset_download`.
+        timm's options: `origin` (its name), `data_dir`, `origin_split`, `class_map`, and others in
+        `origin_kwargs`.
     key : str
         The configuration key of the split, for error messages.
 
@@ -113,22 +111,23 @@ def open_source(spec: Mapping[str, Any], key: str) -> Any:
     InputError
         If it cannot be opened.
     """
-    name, root = spec["dataset"], spec.get("data_dir")
-    options = {option: spec[option] for option in OPTIONS if spec.get(option) is not None}
-    if spec.get("dataset_download"):
-        options["download"] = True
+    name, root, split = spec["origin"], spec.get("data_dir"), spec.get("origin_split")
+    options = dict(spec.get("origin_kwargs") or {})
+    if spec.get("class_map") is not None:
+        options["class_map"] = spec["class_map"]
     if not name.lower().startswith("torch/"):
         # as it is: timm would clip 16 bits to 8
         options["input_img_mode"] = ""
     try:
-        return create_dataset(name, root=root, split=spec.get("split") or "validation", **options)
+        return create_dataset(name, root=root, split=split or "validation", **options)
     except ImportError as error:
         raise InputError(
-            f"{key}.dataset: {name} needs a package that is not installed ({first_line(error)}); install it"
+            f"{key}.origin: {name} needs a package that is not installed ({first_line(error)}); install it"
         ) from error
     except (AssertionError, OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{key}: {name} cannot be opened ({first_line(error)}); correct dataset, data_dir or split"
+            f"{key}: {name} cannot be opened ({first_line(error)}); correct origin, data_dir, "
+            "origin_split or origin_kwargs"
         ) from error
 
 
@@ -202,7 +201,7 @@ def open_indexed(
     """
     if access == "files":
         return None
-    if not spec.get("dataset"):
+    if not spec.get("origin"):
         found, _ = _images(spec, key)
         check_positions(found.paths, paths, positions, key)
         return TarImages(str(spec["data_dir"]), found)
@@ -630,7 +629,7 @@ def _numbers(targets: Sequence[Any], key: str) -> np.ndarray:
     numbers = np.array([-1 if target is None else target for target in targets])
     if numbers.ndim != 1 or numbers.dtype.kind not in "iu":
         raise InputError(
-            f"{key}: targets are not one class number per image; name another target_key"
+            f"{key}: targets are not one class number per image; name another target_key in origin_kwargs"
         )
     return np.maximum(numbers.astype(np.int64), -1)
 

@@ -10,9 +10,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import xarray as xr
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset
+
+from neuraldeps.stores import (
+    fingerprint,
+    open_store,
+    provenance,
+    rows_per_shard,
+    strings,
+    write_store,
+)
 
 BLOCK = 1024
 DEGREES, LOG_SCALE, SHEAR, SHIFT = 10, 0.15, 0.2, 0.08
@@ -178,3 +188,137 @@ def _binomial_blur(images: Tensor) -> Tensor:
     padded = functional.pad(images, (1, 1, 1, 1))
     rows = padded[:, :, :-2] + 2 * padded[:, :, 1:-1] + padded[:, :, 2:]
     return (rows[:, :-2] + 2 * rows[:, 1:-1] + rows[:, 2:]) / 16
+
+
+def render_glyphs(
+    bitmaps: str, split: str, *, samples_per_category: int, img_size: int, seed: int
+) -> xr.Dataset:
+    """Draw one fixed set of images: every character equally often, in random faces and poses.
+
+    Parameters
+    ----------
+    bitmaps : str
+        Store that `neuraldeps.glyphs.render_bitmaps` made.
+    split : str
+        Name of the set; `ood` shows the characters that are kept out of distribution.
+    samples_per_category : int
+    img_size : int
+        Side of the images, pixels.
+    seed : int
+
+    Returns
+    -------
+    xarray.Dataset
+        `image` (sample, y, x), uint8; what each shows along `sample`; the categories.
+    """
+    drawn = open_store(bitmaps).load()
+    prefix = "ood_" if split == "ood" else ""
+    names = drawn[f"{prefix}category_name"].values
+    codes = drawn[f"{prefix}category_code"].values
+    posed = pose_all(
+        bitmap_tensor(drawn[f"{prefix}bitmap"].values), samples_per_category, img_size, seed, split
+    )
+    shown = posed.labels.numpy()
+    faces = drawn["face"].values[posed.faces.numpy()]
+    number = np.arange(len(shown)) % samples_per_category
+    paths = [
+        f"{face}/{code}/{k:06d}" for face, code, k in zip(faces, codes[shown], number, strict=True)
+    ]
+    code_points = np.array([int(code[2:], 16) for code in codes], np.int32)
+    label = np.full(len(shown), -1) if prefix else shown
+    return xr.Dataset(
+        {
+            "image": (
+                ("sample", "y", "x"),
+                posed.images.numpy(),
+                {"long_name": "brightness", "units": "1/255"},
+            )
+        },
+        {
+            "label": ("sample", label.astype(np.int32), {"long_name": "category; -1 is none"}),
+            "path": ("sample", strings(paths)),
+            "face": ("sample", strings(faces)),
+            "code_point": ("sample", code_points[shown]),
+            "unicode_name": ("sample", strings(names[shown])),
+            **{name: drawn[name] for name in ("category", "category_name", "category_code")},
+        },
+        provenance(
+            "render_glyphs",
+            f"Posed characters, split {split}",
+            config={
+                "split": split,
+                "samples_per_category": samples_per_category,
+                "img_size": img_size,
+            },
+            sources={"bitmaps": fingerprint(bitmaps)},
+            seed=seed,
+            packages=("torch",),
+        ),
+    )
+
+
+def render_balanced(
+    bitmaps: str, base: np.ndarray, new: np.ndarray, *, n_each: int, img_size: int, seed: int
+) -> xr.Dataset:
+    """Draw as many images of new categories as of all base categories: to learn from, and to judge.
+
+    Parameters
+    ----------
+    bitmaps : str
+        Store that `neuraldeps.glyphs.render_bitmaps` made.
+    base, new : ndarray of int
+        Categories.
+    n_each : int
+        Images of either kind, in each part.
+    img_size : int
+        Side of the images, pixels.
+    seed : int
+
+    Returns
+    -------
+    xarray.Dataset
+        `image` (sample, y, x), uint8; label and `part` (train, test) along `sample`; the categories.
+    """
+    drawn = open_store(bitmaps).load()
+    parts, labels, pixels = [], [], []
+    for part in "train", "test":
+        rng = np.random.default_rng(seed_of(seed, "balanced", part))
+        shown = np.r_[np.repeat(new, n_each), rng.choice(base, n_each)]
+        glyphs = bitmap_tensor(drawn["bitmap"].values[shown])
+        pixels.append(pose_all(glyphs, 1, img_size, seed, "balanced", part).images.numpy())
+        labels.append(shown)
+        parts += [part] * len(shown)
+    label = np.concatenate(labels)
+    codes = drawn["category_code"].values[label]
+    paths = [
+        f"{part}/{code}/{k:06d}" for k, (part, code) in enumerate(zip(parts, codes, strict=True))
+    ]
+    return xr.Dataset(
+        {
+            "image": (
+                ("sample", "y", "x"),
+                np.concatenate(pixels),
+                {"long_name": "brightness", "units": "1/255"},
+            )
+        },
+        {
+            "label": ("sample", label.astype(np.int32), {"long_name": "category"}),
+            "path": ("sample", strings(paths)),
+            "part": ("sample", strings(parts)),
+            **{name: drawn[name] for name in ("category", "category_name", "category_code")},
+        },
+        provenance(
+            "render_balanced",
+            "Posed characters, one category as often as all the others",
+            config={"n_each": n_each, "img_size": img_size, "new": new.tolist()},
+            sources={"bitmaps": fingerprint(bitmaps)},
+            seed=seed,
+            packages=("torch",),
+        ),
+    )
+
+
+def write_images(dataset: xr.Dataset, path: str) -> None:
+    """Write images as a store in shards of whole images."""
+    height, width = dataset["image"].shape[1:]
+    write_store(dataset, path, {"image": (rows_per_shard(height * width), height, width)})

@@ -8,63 +8,19 @@ and, as a control, equally long on the same images without any term.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from neuraldeps.cases import Category, categories, find_category
+from neuraldeps.cases import Category, categories, find_category, restriction
 from neuraldeps.covlasso import covlasso_path, solve_covlasso
 from neuraldeps.errors import InputError
-from neuraldeps.moments import Gauge, LogitsFile, second_moment
+from neuraldeps.moments import Centering, LogitsFile, second_moment
+from neuraldeps.penalty import BASELINE, TINY
 from neuraldeps.stores import fingerprint, open_store, provenance, strings
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-Form = Literal["literal", "normalised"]
-
-BASELINE, CONTROL = "baseline", "control"
-ARMS = (BASELINE, CONTROL, "literal", "normalised")
-TINY = 1e-30  # keeps 0 / 0 from a batch in which both logits are dead
 ROWS = 8192
-
-
-@dataclass(frozen=True)
-class DependencyPenalty:
-    """The paper's regulariser of one pair, an extra loss for `neuraldeps.training.train`.
-
-    ``weight * |E[f_i f_j]|`` (`literal`), or
-    ``weight * |E[f_i f_j]| / sqrt(E[f_i^2] E[f_j^2])`` (`normalised`), the expectations over the
-    batch of one device, in float32 at least.
-
-    Parameters
-    ----------
-    target, source : int
-        i and j.
-    weight : float
-        0.2 in the paper; for squared logits, or of no unit where normalised.
-    form : {"literal", "normalised"}
-
-    References
-    ----------
-    Feng et al. "Neural Dependencies Emerging from Learning Massive Categories". CVPR 2023, Sec. 3.3.
-    """
-
-    target: int
-    source: int
-    weight: float
-    form: Form
-
-    def __call__(self, logits: "Tensor", labels: "Tensor") -> "Tensor":
-        """Penalty of a batch of logits (image, category); the labels do not enter."""
-        wide = logits if logits.element_size() >= 4 else logits.float()
-        f_i, f_j = wide[:, self.target], wide[:, self.source]
-        penalty = (f_i * f_j).mean().abs()
-        if self.form == "normalised":
-            penalty = penalty / (f_i.square().mean() * f_j.square().mean()).clamp_min(TINY).sqrt()
-        return self.weight * penalty
 
 
 @dataclass(frozen=True)
@@ -111,7 +67,7 @@ def choose_pair(
     *,
     support_size: int = 4,
     shape_quantile: float = 0.75,
-    key: str = "robustness.pair",
+    key: str = "robustness.category_pair",
 ) -> Pair:
     """Choose the pair whose dependency is cut off: as configured, or the most irrational large one.
 
@@ -140,7 +96,7 @@ def choose_pair(
     """
     if support_size not in paths["support_size"].values:
         raise InputError(
-            f"robustness.support_size is {support_size}; it must be at most covlasso.max_support, "
+            f"robustness.choose_pair.support_size is {support_size}; it must be at most covlasso.max_support, "
             f"{int(paths.sizes['support_size'])}"
         )
     at = paths.sel(support_size=support_size)
@@ -192,7 +148,7 @@ def _most_irrational(
     if not target.size:
         raise InputError(
             f"{key}: no dependency joins two categories of unlike shape; name a pair, or lower "
-            f"robustness.shape_quantile, {shape_quantile}"
+            f"robustness.choose_pair.shape_quantile, {shape_quantile}"
         )
     words = [_words(category) for category in known]
     shared = [len(words[i] & words[j]) for i, j in zip(target, source, strict=True)]
@@ -227,37 +183,6 @@ def shape_distances(bitmaps: np.ndarray) -> np.ndarray:
         norm = np.maximum(square[:, None] + square, TINY)
         total += 1 - 2 * (flat @ flat.T) / norm
     return total / n_faces
-
-
-def restriction(
-    categories_of: xr.Dataset, ood: xr.Dataset, wanted: str | Sequence[str]
-) -> np.ndarray | None:
-    """Categories that the anomaly score's softmax and the in-distribution images are restricted to.
-
-    Parameters
-    ----------
-    categories_of, ood : xarray.Dataset
-        Stores of logits or images: of all categories, and of the out-of-distribution split.
-    wanted : str or sequence of str
-        ``all``; ``folders``: those that the folders of the out-of-distribution images are named by
-        (ImageNet-O's 200); or names or codes.
-
-    Returns
-    -------
-    ndarray of int64 or None
-        Ascending positions along `category`; None for all.
-
-    Raises
-    ------
-    InputError
-        If a category is unknown.
-    """
-    if wanted == "all":
-        return None
-    known = categories(categories_of)
-    if wanted == "folders":
-        wanted = sorted({PurePosixPath(str(path)).parent.name for path in ood["path"].values})
-    return np.unique([find_category(known, name, "robustness.ood_categories") for name in wanted])
 
 
 def measure_scores(
@@ -341,7 +266,7 @@ def baseline_penalty(moment: np.ndarray, target: int, support_size: int) -> tupl
     path = covlasso_path(moment, targets=[target], max_support=support_size)
     if not path.alpha_max[0] > 0:
         raise InputError(
-            f"robustness.pair: category {target}, i of the pair, depends on no category of the baseline "
+            f"robustness.category_pair: category {target}, i of the pair, depends on no category of the baseline "
             "at any penalty (its alpha_max is 0, as of a logit that is always 0); name another i"
         )
     alpha = float(path.at_support_size(support_size).alpha[0])
@@ -355,7 +280,7 @@ def robustness_dataset(
     model: str,
     seed: int,
     dataset: str,
-    gauge: Gauge,
+    centering: Centering,
     ood_categories: str | Sequence[str] = "all",
     alpha: Sequence[float] = (),
     relative_alpha: Sequence[float] = (),
@@ -374,7 +299,7 @@ def robustness_dataset(
         For the attributes.
     seed : int
         Seed of the training.
-    gauge : {"raw", "zero_mean"}
+    centering : {"none", "per_image"}
         Of the second moments.
     ood_categories : str or sequence of str
         See `restriction`.
@@ -408,7 +333,7 @@ def robustness_dataset(
             f"robustness.ood_categories is {ood_categories!r}: no image of {base['test']} has a label "
             "among them, so none is known to be in distribution; label some, or name other categories"
         )
-    moments = {arm: _moment(paths["fit"], gauge, **how) for arm, paths in stores.items()}
+    moments = {arm: _moment(paths["fit"], centering, **how) for arm, paths in stores.items()}
     first, ratio = baseline_penalty(moments[BASELINE], i, pair["support_size"])
     penalties = [("alpha", first), ("relative_alpha", ratio)]
     penalties += [("alpha", value) for value in alpha]
@@ -461,7 +386,7 @@ def robustness_dataset(
         {
             "model": model,
             "dataset": dataset,
-            "gauge": gauge,
+            "centering": centering,
             "pair": dict(pair),
             "n_restricted": test.sizes["category"] if chosen is None else len(chosen),
             **provenance(
@@ -485,8 +410,8 @@ def robustness_dataset(
     )
 
 
-def _moment(path: str, gauge: Gauge, **how: Any) -> np.ndarray:
-    file = LogitsFile(path, gauge)
+def _moment(path: str, centering: Centering, **how: Any) -> np.ndarray:
+    file = LogitsFile(path, centering)
     return second_moment(file, file, **how).second_moment
 
 

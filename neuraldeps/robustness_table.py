@@ -9,106 +9,51 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from scipy.stats import binomtest, ttest_rel
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from neuraldeps.cases import Category
-from neuraldeps.robustness import CONTROL
+from neuraldeps.detection import OOD_METRICS, Ranking, ood_areas
+from neuraldeps.penalty import CONTROL
 from neuraldeps.tables import Column, paper_backbone, write_latex, write_markdown
 
-METRICS = ("acc", "aupr", "auroc")
 SEEDS_TO_TEST = 5
-MEASURES = (
-    *METRICS,
-    "theta_alpha",
-    "theta_relative",
-    "n_sources",
-    "unexplained",
-    "alpha_max",
-    "acc_target",
-    "acc_source",
-    "power_target",
-    "power_source",
-)
-SHOWN = {
-    "model": Column("model"),
-    "arm": Column("arm"),
-    "acc_text": Column("acc (%)", "s"),
-    "acc_against": Column("acc - control", "s"),
-    "theta_alpha_text": Column("theta, equal alpha", "s"),
-    "theta_relative_text": Column("theta, equal alpha / alpha_max", "s"),
-    "n_sources_text": Column("sources of i", "s"),
-    "unexplained_text": Column("unexplained of i (%)", "s"),
-    "alpha_max_text": Column("alpha_max of i", "s"),
-    "aupr_text": Column("AUPR (%)", "s"),
-    "aupr_against": Column("AUPR - control", "s"),
-    "auroc_text": Column("AUROC (%)", "s"),
-    "auroc_against": Column("AUROC - control", "s"),
-    "acc_target_text": Column("acc i (%)", "s"),
-    "acc_source_text": Column("acc j (%)", "s"),
-    "power_target_text": Column("E f_i^2", "s"),
-    "power_source_text": Column("E f_j^2", "s"),
-}
-FORMATS = {
-    **dict.fromkeys((*METRICS, "alpha_max", "power_target", "power_source"), ".2f"),
-    **dict.fromkeys(("theta_alpha", "theta_relative"), ".3f"),
-    **dict.fromkeys(("n_sources", "unexplained", "acc_target", "acc_source"), ".1f"),
-}
-
-
-def ood_areas(inside: np.ndarray, outside: np.ndarray) -> tuple[float, float]:
-    """AUPR (average precision) and AUROC, out-of-distribution images being the positive class.
-
-    Parameters
-    ----------
-    inside, outside : ndarray, float64
-        Anomaly scores of the images in and out of distribution, larger for more anomalous.
-
-    Examples
-    --------
-    >>> ood_areas(np.array([-0.9, -0.5]), np.array([-0.6, -0.2]))
-    (0.8333333333333333, 0.75)
-    """
-    truth = np.r_[np.zeros(len(inside), int), np.ones(len(outside), int)]
-    score = np.r_[inside, outside]
-    return float(average_precision_score(truth, score)), float(roc_auc_score(truth, score))
 
 
 @dataclass(frozen=True)
-class Ranking:
-    """Images sorted by anomaly score once, so that a resample costs two running sums.
+class Measure:
+    """One number of every arm: what tables call it, its unit there, and how they format it."""
 
-    Attributes
-    ----------
-    order : ndarray of int
-        Of the images in, then out of distribution, most anomalous first.
-    is_outside : ndarray of bool
-        In that order.
-    last : ndarray of int
-        Places of the last image of every distinct score.
-    """
+    heading: str
+    format: str
+    unit: str = ""
 
-    order: np.ndarray
-    is_outside: np.ndarray
-    last: np.ndarray
 
-    @classmethod
-    def of(cls, inside: np.ndarray, outside: np.ndarray) -> "Ranking":
-        """Sort scores; see `ood_areas`."""
-        score = np.r_[inside, outside]
-        order = np.argsort(-score, kind="stable")
-        last = np.r_[np.flatnonzero(np.diff(score[order])), len(score) - 1]
-        return cls(order, order >= len(inside), last)
+ACCURACY = {"acc": Measure("acc", ".2f", " (%)")}
+AREAS = {name: Measure(one.heading, one.format, " (%)") for name, one in OOD_METRICS.items()}
+OF_DEPENDENCY = {
+    "theta_alpha": Measure("theta, equal alpha", ".3f"),
+    "theta_relative": Measure("theta, equal alpha / alpha_max", ".3f"),
+    "n_sources": Measure("sources of i", ".1f"),
+    "unexplained": Measure("unexplained of i", ".1f", " (%)"),
+    "alpha_max": Measure("alpha_max of i", ".2f"),
+}
+OF_CATEGORIES = {
+    "acc_target": Measure("acc i", ".1f", " (%)"),
+    "acc_source": Measure("acc j", ".1f", " (%)"),
+    "power_target": Measure("E f_i^2", ".2f"),
+    "power_source": Measure("E f_j^2", ".2f"),
+}
+COMPARED = ACCURACY | AREAS  # with the control, tested and resampled
+MEASURES = COMPARED | OF_DEPENDENCY | OF_CATEGORIES
 
-    def areas(self, weight: np.ndarray) -> tuple[float, float]:
-        """AUPR and AUROC with every image counted `weight` times, as scikit-learn's sample_weight."""
-        sorted_weight = weight[self.order]
-        hits = np.cumsum(np.where(self.is_outside, sorted_weight, 0.0))[self.last]
-        total = np.cumsum(sorted_weight)[self.last]
-        precision = np.divide(hits, total, out=np.zeros_like(hits), where=total > 0)
-        gained = np.diff(hits, prepend=0.0)
-        alarms = total - hits
-        under = np.diff(alarms, prepend=0.0) * (hits - gained / 2)
-        return float(gained @ precision / hits[-1]), float(under.sum() / (hits[-1] * alarms[-1]))
+
+def _columns() -> dict[str, Column]:
+    """Columns of the shown table: every measure, and its difference from the control next to it."""
+    columns = {"model": Column("model"), "arm": Column("arm")}
+    for name, one in (ACCURACY | OF_DEPENDENCY | AREAS | OF_CATEGORIES).items():
+        columns[f"{name}_text"] = Column(f"{one.heading}{one.unit}", "s")
+        if name in COMPARED:
+            columns[f"{name}_against"] = Column(f"{one.heading} - control", "s")
+    return columns
 
 
 def bootstrap_differences(
@@ -151,19 +96,19 @@ def bootstrap_differences(
         for one in measured
     ]
     control = arms.index(CONTROL)
-    drawn = np.empty((n_bootstrap, len(arms), len(METRICS)))
+    drawn = np.empty((n_bootstrap, len(arms), 1 + len(OOD_METRICS)))
     for draw in range(n_bootstrap):
         weight = np.bincount(rng.integers(n, size=n), minlength=n)
         outside = np.bincount(rng.integers(n_outside, size=n_outside), minlength=n_outside)
         both = np.r_[weight[inside], outside].astype(float)
-        areas = np.array([[ranking.areas(both) for ranking in row] for row in rankings])
+        areas = np.array([[[*one.areas(both).values()] for one in row] for row in rankings])
         right = is_right @ weight / n
         values = np.concatenate([right[:, :, None], areas], axis=2).mean(axis=0)
         drawn[draw] = 100 * (values - values[control])
     return {
         (arm, metric): drawn[:, a, m]
         for a, arm in enumerate(arms)
-        for m, metric in enumerate(METRICS)
+        for m, metric in enumerate(("acc", *OOD_METRICS))
     }
 
 
@@ -248,8 +193,7 @@ def arm_measures(measured: xr.Dataset) -> dict[str, dict[str, float]]:
         areas = ood_areas(at["anomaly_score"].values[inside], at["ood_anomaly_score"].values)
         rows[str(arm)] = {
             "acc": _percent(is_right[a], label >= 0),
-            "aupr": 100 * areas[0],
-            "auroc": 100 * areas[1],
+            **{name: 100 * area for name, area in areas.items()},
             "theta_alpha": float(at["theta"][0]),
             "theta_relative": float(at["theta"][1]),
             "n_sources": float(at["support_size"][1]),
@@ -299,9 +243,9 @@ def table3(
         rows += _model_rows(model, per_seed, n_bootstrap, seed)
         rows += _paper_rows(model, paper)
     frame = pd.DataFrame(rows)
-    tests = [f"{metric}_p_seeds" for metric in METRICS]
+    tests = [f"{metric}_p_seeds" for metric in COMPARED]
     if tests[0] in frame:
-        adjusted = [f"{metric}_p_holm" for metric in METRICS]
+        adjusted = [f"{metric}_p_holm" for metric in COMPARED]
         frame[adjusted] = holm(frame[tests].to_numpy(float))
     return frame
 
@@ -321,7 +265,7 @@ def _model_rows(
             row[name] = values.mean()
             row[f"{name}_std"] = values.std(ddof=1) if len(values) > 1 else np.nan
         if arm != CONTROL:
-            for metric in METRICS:
+            for metric in COMPARED:
                 row |= _against_control(metric, arm, numbers, drawn[arm, metric])
             if len(measured) == 1:
                 row["acc_p_images"] = mcnemar(right[a], right[arms.index(CONTROL)])
@@ -365,15 +309,15 @@ def _paper_rows(model: str, paper: pd.DataFrame | None) -> list[dict[str, Any]]:
 def shown_table(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Column]]:
     """Text of every cell, and the columns that have something to say."""
     shown = frame[["model", "arm"]].copy()
-    columns = dict(SHOWN)
+    columns, compared = _columns(), COMPARED.items()
     for name in MEASURES:
         shown[f"{name}_text"] = [_with_deviation(row, name) for _, row in frame.iterrows()]
-    for metric in METRICS:
+    for metric in COMPARED:
         shown[f"{metric}_against"] = [_with_interval(row, metric) for _, row in frame.iterrows()]
     for column, heading in (
         ("acc_p_images", "acc p (images)"),
-        *((f"{metric}_p_seeds", f"{metric.upper()} p (seeds)") for metric in METRICS),
-        *((f"{metric}_p_holm", f"{metric.upper()} p (seeds, Holm)") for metric in METRICS),
+        *((f"{name}_p_seeds", f"{one.heading.upper()} p (seeds)") for name, one in compared),
+        *((f"{name}_p_holm", f"{one.heading.upper()} p (seeds, Holm)") for name, one in compared),
     ):
         if column in frame:
             shown[column] = frame[column]
@@ -385,8 +329,9 @@ def _with_deviation(row: pd.Series, name: str) -> str | None:
     value, deviation = row[name], row[f"{name}_std"]
     if pd.isna(value):
         return None
-    text = format(value, FORMATS[name])
-    return text if pd.isna(deviation) else f"{text} ± {format(deviation, FORMATS[name])}"
+    form = MEASURES[name].format
+    text = format(value, form)
+    return text if pd.isna(deviation) else f"{text} ± {format(deviation, form)}"
 
 
 def _with_interval(row: pd.Series, metric: str) -> str | None:
@@ -407,7 +352,7 @@ def table3_notes(
     """What a reader of Table 3 has to know, the pair of every network first."""
     first = [per_seed[0] for per_seed in measured.values()]
     notes = [_pair_note(model, per_seed[0].attrs["pair"]) for model, per_seed in measured.items()]
-    gauge = ", ".join(sorted({str(one.attrs["gauge"]) for one in first}))
+    centering = ", ".join(sorted({str(one.attrs["centering"]) for one in first}))
     restricted = ", ".join(sorted({str(one.attrs["n_restricted"]) for one in first}))
     seeds = max(len(per_seed) for per_seed in measured.values())
     n_arms = sum(one.sizes["arm"] - 1 for one in first)
@@ -427,10 +372,10 @@ def table3_notes(
         "trivially: compare alpha_max, E f_i^2 and E f_j^2 (squared logits), and the accuracies on the "
         "two categories' own images. sources and unexplained of i (its share of E f_i^2): the same "
         "dependency at that fraction, whichever categories it is on.",
-        "AUPR and AUROC: anomaly score -max softmax, out-of-distribution images are the positive "
+        f"{_headings()}: anomaly score -max softmax, out-of-distribution images are the positive "
         f"class; softmax over {restricted} categories. A random score has an AUPR of {_ood_share(first)} %, "
         "the share of these images.",
-        f"Logits: gauge {gauge}.",
+        f"Logits: centering {centering}.",
     ]
     if seeds > 1:
         notes.append(
@@ -447,11 +392,17 @@ def _multiplicity(seeds: int, n_arms: int) -> str:
     """How many tests the table has, and what was done about it."""
     if seeds >= SEEDS_TO_TEST:
         return (
-            f"The intervals are not adjusted for their number. There are up to {n_arms * len(METRICS)} "
+            f"The intervals are not adjusted for their number. There are up to {n_arms * len(COMPARED)} "
             "t-tests; p (seeds, Holm) is adjusted for all of them together by Holm's method."
         )
     tests = f" and {n_arms} tests" if seeds == 1 else ""
-    return f"{n_arms * len(METRICS)} intervals{tests}: none is adjusted for their number."
+    return f"{n_arms * len(COMPARED)} intervals{tests}: none is adjusted for their number."
+
+
+def _headings() -> str:
+    """Names of the out-of-distribution metrics in a sentence."""
+    *most, last = [metric.heading for metric in OOD_METRICS.values()]
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _ood_share(measured: Sequence[xr.Dataset]) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from neuraldeps.card import NetworkCard
 from neuraldeps.cases import ESTIMATORS, Case
 
 LOW_ERROR = 0.10
@@ -316,13 +317,15 @@ def _rank_of_label(values: np.ndarray, position: np.ndarray) -> np.ndarray:
     return np.count_nonzero((values > own) | ((values == own) & is_earlier), axis=1)
 
 
-def networks_table(networks: Mapping[str, tuple[xr.Dataset, Mapping[str, Any]]]) -> pd.DataFrame:
+def networks_table(
+    networks: Mapping[str, tuple[xr.Dataset, NetworkCard | None]],
+) -> pd.DataFrame:
     """The columns of timm's own results files, the mean logit and the bound on the rank.
 
     Parameters
     ----------
-    networks : mapping of str to (xarray.Dataset, mapping)
-        Per network its logits on the test split and its card.
+    networks : mapping of str to (xarray.Dataset, NetworkCard or None)
+        Per network its logits on the test split and its card; none of imported logits.
     """
     rows = [_network_row(model, *network) for model, network in networks.items()]
     return pd.DataFrame(rows, columns=list(NETWORKS)).astype(
@@ -330,23 +333,21 @@ def networks_table(networks: Mapping[str, tuple[xr.Dataset, Mapping[str, Any]]])
     )
 
 
-def _network_row(model: str, logits: xr.Dataset, card: Mapping[str, Any]) -> dict[str, Any]:
+def _network_row(model: str, logits: xr.Dataset, card: NetworkCard | None) -> dict[str, Any]:
     (top1, top5), mean_logit = top_accuracy(logits)
-    n_categories, feature_dimension = logits.sizes["category"], card.get("feature_dimension")
-    params, size = card.get("param_count"), card.get("input_size")
     return {
         "model": model,
-        "img_size": size[-1] if size else None,
+        "img_size": card.input_size[-1] if card else None,
         "top1": 100 * top1,
         "top1_err": 100 * (1 - top1),
         "top5": 100 * top5,
         "top5_err": 100 * (1 - top5),
-        "param_count": params / 1e6 if params else None,
-        "crop_pct": card.get("crop_pct"),
-        "interpolation": card.get("interpolation"),
+        "param_count": card.param_count / 1e6 if card else None,
+        "crop_pct": card.crop_pct if card else None,
+        "interpolation": card.interpolation if card else None,
         "mean_logit": mean_logit,
-        "n_categories": n_categories,
-        "rank_bound": min(n_categories, feature_dimension + 1) if feature_dimension else None,
+        "n_categories": logits.sizes["category"],
+        "rank_bound": card.rank_bound if card else None,
     }
 
 
@@ -429,7 +430,7 @@ def table1_notes(
     with_paper: bool,
 ) -> list[str]:
     """What a reader of Table 1 has to know before comparing its numbers with anything."""
-    gauge = ", ".join(sorted({str(one.attrs["gauge"]) for one in evaluations}))
+    centering = ", ".join(sorted({str(one.attrs["centering"]) for one in evaluations}))
     notes = [
         f"Fitted and chosen on the split {fit}, reported on the split {test}. Size counts the categories that are "
         "really in the dependency; alpha is scikit-learn's (lambda = 2 alpha). lasso: the solution "
@@ -449,7 +450,7 @@ def table1_notes(
         "them all), and a few categories that are easy to read may leave much of the logit "
         "unexplained. A small error is not yet a working dependency: where most of it is one "
         "look-alike, the look-alike wins and the accuracy on positives falls.",
-        f"Logits: gauge {gauge}. The problem sees a constant added to all logits of an image, softmax "
+        f"Logits: centering {centering}. The problem sees a constant added to all logits of an image, softmax "
         "does not; neither alpha nor the error over all images compares networks.",
     ]
     notes += _image_notes(evaluations, fit, test)

@@ -1,5 +1,6 @@
 """Training of a network: Lightning's loop with timm's optimisers, schedules and metrics."""
 
+import contextlib
 import csv
 import hashlib
 import json
@@ -8,15 +9,15 @@ import random
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import lightning.pytorch as lightning
 import numpy as np
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.plugins import TorchCheckpointIO
 from lightning.pytorch.plugins.environments import LightningEnvironment
@@ -30,9 +31,11 @@ from timm.utils import accuracy
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
+from neuraldeps.card import NetworkCard
 from neuraldeps.checkpoints import save_checkpoint
+from neuraldeps.config.training import Augmentation, Train
 from neuraldeps.decoding import TrainingPhotos
-from neuraldeps.errors import InputError
+from neuraldeps.errors import InputError, first_line
 from neuraldeps.networks import Standardise
 from neuraldeps.poses import PosedGlyphs, bitmap_tensor, seed_of
 from neuraldeps.stores import aside, fingerprint, open_store
@@ -58,120 +61,51 @@ class TrainingData(Protocol):
         """Images to watch the training with."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class PhotoOptions:
-    """How photos are augmented and mixed; names and meanings are those of timm's training script.
+class TrainingOptions(Train):
+    """How to train: the configuration's block, and how the network keeps its images in memory.
 
-    Attributes
-    ----------
-    scale, ratio, hflip, vflip, color_jitter, aa, train_interpolation
-        For ``timm.data.create_transform``, whose defaults None takes.
-    reprob, remode, recount
-        For ``timm.data.random_erasing.RandomErasing``.
-    mixup, cutmix, cutmix_minmax, mixup_prob, mixup_switch_prob, mixup_mode
-        For ``timm.data.Mixup``.
+    Its optimiser and schedule are for timm's `create_optimizer_v2` and `create_scheduler_v2`, the
+    latter stepped after every update; its augmentation for `create_transform`, `RandomErasing` and
+    `Mixup`; its trainer for Lightning's `Trainer`. A batch is that of one device.
     """
 
-    scale: Sequence[float] | None
-    ratio: Sequence[float] | None
-    hflip: float
-    vflip: float
-    color_jitter: float | Sequence[float] | None
-    aa: str | None
-    train_interpolation: str
-    reprob: float
-    remode: str
-    recount: int
-    mixup: float
-    cutmix: float
-    cutmix_minmax: Sequence[float] | None
-    mixup_prob: float
-    mixup_switch_prob: float
-    mixup_mode: str
-
-    def augmentation(self) -> dict[str, Any]:
-        """How one photo is augmented, for `timm.data.create_transform`."""
-        return {
-            "scale": self.scale,
-            "ratio": self.ratio,
-            "hflip": self.hflip,
-            "vflip": self.vflip,
-            "color_jitter": self.color_jitter,
-            "auto_augment": self.aa,
-            "interpolation": self.train_interpolation,
-        }
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingOptions:
-    """How to train; names and meanings are those of timm's training script.
-
-    Attributes
-    ----------
-    epochs, batch_size : int
-        The batch is that of one device.
-    opt, lr, weight_decay, momentum, opt_kwargs
-        For ``timm.optim.create_optimizer_v2``.
-    sched, warmup_epochs, warmup_lr, min_lr, sched_kwargs
-        For ``timm.scheduler.create_scheduler_v2``, stepped after every update.
-    smoothing : float
-        Label smoothing.
-    photos : PhotoOptions or None
-        None augments and mixes nothing: glyphs have their poses.
-    clip_grad, clip_mode
-        Gradient clipping, by `norm` or `value`.
-    channels_last : bool
-    workers : int
-        Processes that load images.
-    precision, accelerator, devices, strategy
-        For Lightning's `Trainer`.
-    """
-
-    epochs: int
-    batch_size: int
-    opt: str
-    lr: float
-    weight_decay: float
-    momentum: float
-    opt_kwargs: Mapping[str, Any]
-    sched: str
-    warmup_epochs: float
-    warmup_lr: float
-    min_lr: float
-    sched_kwargs: Mapping[str, Any]
-    smoothing: float
-    photos: PhotoOptions | None
-    clip_grad: float | None
-    clip_mode: str
     channels_last: bool
-    workers: int
-    precision: Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true"]
-    accelerator: str
-    devices: int | str
-    strategy: str
 
     @classmethod
     def on_threads(cls, options: Mapping[str, Any], threads: int) -> "TrainingOptions":
-        """Options of a job with so many threads: of a device's share, all but one load images.
-
-        Parameters
-        ----------
-        options : mapping
-            As the configuration has them, those of photos beside the others or not at all.
-        threads : int
-        """
-        devices = options["devices"]
+        """Options of a job with so many threads: of a device's share, all but one load images."""
+        devices = options["trainer"]["devices"]
         share = threads // (devices if isinstance(devices, int) else 1)
-        of_photos = {one.name for one in fields(PhotoOptions)} & options.keys()
-        photos = PhotoOptions(**{name: options[name] for name in of_photos}) if of_photos else None
-        others = {name: value for name, value in options.items() if name not in of_photos}
-        return cls(**others, photos=photos, workers=max(0, share - 1))
+        trainer = {**options["trainer"], "workers": max(0, share - 1)}
+        return cls.model_validate({**options, "trainer": trainer})
+
+    def transform(self) -> dict[str, Any]:
+        """How one photo is augmented, for `timm.data.create_transform`."""
+        how = self.augmentation
+        own = {"color_jitter": how.color_jitter, "auto_augment": how.aa}
+        return own | {"interpolation": "random"} | how.transform_kwargs.given()
+
+
+@contextlib.contextmanager
+def _options_of(key: str) -> Iterator[None]:
+    """Name the configuration's key where another package refuses the options that it holds."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (
+        *(AssertionError, AttributeError, ImportError, IndexError, KeyError, TypeError),
+        *(ValueError, MisconfigurationException),
+    ) as error:
+        raise InputError(
+            f"{key}: {first_line(error)}; correct its options, or remove them"
+        ) from error
 
 
 def open_training_data(
     images: str,
     validation: str | None,
-    card: Mapping[str, Any],
+    card: NetworkCard,
     options: TrainingOptions,
     *,
     samples_per_category: int,
@@ -186,9 +120,7 @@ def open_training_data(
         What `render_bitmaps` or `index_images` wrote.
     validation : str, optional
         Index of photos to validate on; by default those that are trained on.
-    card : mapping
-        Description of the network: timm's data configuration, and `categories`, if it learns some
-        of them only.
+    card : NetworkCard
     options : TrainingOptions
     samples_per_category, valid_samples_per_category : int
         Images of each category in an epoch (of photos all) and in the validation set.
@@ -199,21 +131,21 @@ def open_training_data(
     InputError
         If photos cannot be trained on as asked for.
     """
-    store, categories = open_store(images), card.get("categories")
+    store, categories = open_store(images), card.categories
     if "bitmap" in store:
         bitmaps = store["bitmap"].values
         return PosedGlyphs(
             bitmap_tensor(bitmaps if categories is None else bitmaps[categories]),
             samples_per_category,
             valid_samples_per_category,
-            card["input_size"][-1],
+            card.input_size[-1],
             seed,
         )
     return TrainingPhotos(
         images,
         validation or images,
-        card,
-        options.photos.augmentation() if options.photos else {},
+        {"model": card.model, **card.data_config},
+        options.transform(),
         categories,
         valid_samples_per_category,
         seed_of(seed, "augment"),
@@ -230,6 +162,7 @@ def train(
     extra_loss: ExtraLoss | None = None,
     state: str | Path | None = None,
     stop_after: int | None = None,
+    key: str = "train",
 ) -> list[dict[str, float]]:
     """Train a network in place, from the weights that it has.
 
@@ -252,6 +185,8 @@ def train(
         What the first epochs of the same training left, by `train_to`; it goes on from there.
     stop_after : int, optional
         Leave after this many epochs of the schedule.
+    key : str
+        The configuration's key of the options, for error messages.
 
     Returns
     -------
@@ -262,27 +197,24 @@ def train(
     Raises
     ------
     InputError
-        If an epoch has not one batch, or an image cannot be read.
+        If an epoch has not one batch, an image cannot be read, or timm or Lightning refuses an
+        option.
     """
     if len(data) < options.batch_size:
         raise InputError(
             f"batch_size is {options.batch_size}; there are {len(data)} images to train on: lower it"
         )
     work_dir = Path(work_dir)
-    loop = _Loop(network, data, options, seed, extra_loss)
+    loop = _Loop(network, data, options, seed, extra_loss, key)
     if options.channels_last:
         loop.to(memory_format=torch.channels_last)
-    trainer = lightning.Trainer(
+    trainer = _trainer(
+        options,
+        key,
         max_epochs=stop_after or options.epochs,
-        accelerator=options.accelerator,
-        devices=options.devices,
-        strategy=options.strategy,
-        precision=options.precision,
         # GPUs have algorithms that give other bytes every time; PyTorch warns where it has no other
         deterministic="warn" if torch.cuda.is_available() else None,
         benchmark=False,
-        gradient_clip_val=options.clip_grad,
-        gradient_clip_algorithm=options.clip_mode if options.clip_grad else None,
         # devices are of one machine: Lightning starts their processes, also inside a job of Slurm
         plugins=[LightningEnvironment(), _WholeCheckpoints()],
         callbacks=[
@@ -317,11 +249,24 @@ def train(
     return loop.curve
 
 
+def _trainer(options: TrainingOptions, key: str, **own: Any) -> lightning.Trainer:
+    """Lightning's trainer, as the options want it."""
+    how = options.trainer
+    with _options_of(f"{key}.trainer"):
+        return lightning.Trainer(
+            devices=how.devices,
+            precision=how.precision,
+            gradient_clip_val=options.optimizer.clip_grad,
+            **how.trainer_kwargs.given(),
+            **own,
+        )
+
+
 def train_to(
     checkpoint: str,
     curve: str,
     network: nn.Module,
-    card: Mapping[str, Any],
+    card: NetworkCard,
     options: Mapping[str, Any],
     *,
     images: str,
@@ -335,6 +280,7 @@ def train_to(
     begun: str | None = None,
     state: str | None = None,
     stop_after: int | None = None,
+    key: str | None = None,
 ) -> None:
     """Train a network, and write its weights and its curve.
 
@@ -356,6 +302,8 @@ def train_to(
         See `train`.
     begun, state : str, optional
         What the first epochs left, to go on from, and what the rest will need.
+    key : str, optional
+        See `train`; the block of the network that the card describes by default.
 
     Raises
     ------
@@ -385,6 +333,7 @@ def train_to(
         extra_loss=extra_loss,
         state=begun,
         stop_after=stop_after,
+        key=key or f"models.{card.model}.train",
     )
     _save_training(network, rows, checkpoint, curve, work_dir, state)
 
@@ -442,14 +391,17 @@ class _Loop(lightning.LightningModule):
         options: TrainingOptions,
         seed: int,
         extra_loss: ExtraLoss | None,
+        key: str,
     ) -> None:
         super().__init__()
         self.network = network
         self.standardise = Standardise(resolve_model_data_config(network))
         self.data, self.options, self.seed, self.extra_loss = data, options, seed, extra_loss
+        self.key = key
         self.loss = nn.CrossEntropyLoss(label_smoothing=options.smoothing)
         self.curve: list[dict[str, float]] = []
-        self.mixup = _mixup(options.photos, network)
+        with _options_of(f"{key}.augmentation.mixup_kwargs"):
+            self.mixup = _mixup(options.augmentation, network)
 
     def forward(self, inputs: Tensor) -> Tensor:
         if self.options.channels_last:
@@ -484,26 +436,28 @@ class _Loop(lightning.LightningModule):
         self.log_dict(values, prog_bar=True, batch_size=len(labels), sync_dist=True)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        options = self.options
-        optimizer = create_optimizer_v2(
-            self.network,
-            opt=options.opt,
-            lr=options.lr,
-            weight_decay=options.weight_decay,
-            momentum=options.momentum,
-            **options.opt_kwargs,
-        )
-        scheduler, _ = create_scheduler_v2(
-            optimizer,
-            sched=options.sched,
-            num_epochs=options.epochs,
-            warmup_epochs=options.warmup_epochs,  # type: ignore[arg-type] # fractions work
-            warmup_lr=options.warmup_lr,
-            min_lr=options.min_lr,
-            step_on_epochs=False,
-            updates_per_epoch=len(self.data) // self.trainer.world_size // options.batch_size,
-            **options.sched_kwargs,
-        )
+        options, how, schedule = self.options, self.options.optimizer, self.options.schedule
+        with _options_of(f"{self.key}.optimizer"):
+            optimizer = create_optimizer_v2(
+                self.network,
+                opt=how.opt,
+                lr=how.lr,
+                weight_decay=how.weight_decay,
+                momentum=how.momentum,
+                **how.opt_kwargs.given(),
+            )
+        with _options_of(f"{self.key}.schedule"):
+            scheduler, _ = create_scheduler_v2(
+                optimizer,
+                sched=schedule.sched,
+                num_epochs=options.epochs,
+                warmup_epochs=schedule.warmup_epochs,  # type: ignore[arg-type] # fractions work
+                step_on_epochs=False,
+                updates_per_epoch=len(self.data) // self.trainer.world_size // options.batch_size,
+                **schedule.sched_kwargs.given(),
+            )
+            if scheduler is None:
+                raise ValueError(f"timm has no schedule {schedule.sched!r}")
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
@@ -536,19 +490,14 @@ class _Loop(lightning.LightningModule):
         return DataLoader(
             dataset,
             self.options.batch_size,
-            num_workers=self.options.workers,
+            num_workers=self.options.trainer.workers,
             collate_fn=getattr(dataset, "collate", None),
             generator=torch.Generator(),  # of its own: it draws at every start of an iteration
             **how,
         )
 
     def on_fit_start(self) -> None:
-        how, device = self.options.photos, self.device
-        self.erasing = (
-            RandomErasing(how.reprob, mode=how.remode, max_count=how.recount, device=device)
-            if how and how.reprob
-            else None
-        )
+        self.erasing = _erasing(self.options.augmentation, self.device, self.key)
 
     def on_train_epoch_start(self) -> None:
         _seed_everything(seed_of(self.seed, "epoch", len(self.curve), self.global_rank))
@@ -575,19 +524,25 @@ class _Loop(lightning.LightningModule):
         self.curve = checkpoint["curve"]
 
 
-def _mixup(options: PhotoOptions | None, network: Any) -> Mixup | None:
+def _erasing(how: Augmentation, device: torch.device, key: str) -> RandomErasing | None:
+    """Erase parts of a batch's images, if asked for."""
+    if not how.reprob:
+        return None
+    kwargs = {"mode": "pixel"} | how.erase_kwargs.given()
+    with _options_of(f"{key}.augmentation.erase_kwargs"):
+        return RandomErasing(how.reprob, device=device, **kwargs)
+
+
+def _mixup(how: Augmentation, network: Any) -> Mixup | None:
     """Mix a batch's images and one-hot labels, if asked for; smoothing is the loss's."""
-    if options is None or not (options.mixup or options.cutmix or options.cutmix_minmax):
+    if not (how.mixup or how.cutmix or how.mixup_kwargs.cutmix_minmax):
         return None
     return Mixup(
-        mixup_alpha=options.mixup,
-        cutmix_alpha=options.cutmix,
-        cutmix_minmax=options.cutmix_minmax,
-        prob=options.mixup_prob,
-        switch_prob=options.mixup_switch_prob,
-        mode=options.mixup_mode,
+        mixup_alpha=how.mixup,
+        cutmix_alpha=how.cutmix,
         label_smoothing=0.0,
         num_classes=network.num_classes,
+        **how.mixup_kwargs.given(),
     )
 
 

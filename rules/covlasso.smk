@@ -19,7 +19,7 @@ rule solve_covlasso:
     threads: 2
     resources:
         mem_mb=solver_mem_mb,
-        runtime=lambda wildcards, attempt: attempt * 60,
+        runtime=minutes(60),
     params:
         batches=BATCHES,
         max_support=config["covlasso"]["max_support"],
@@ -47,6 +47,6 @@ rule gather_covlasso:
         "../envs/cpu.yaml"
     resources:
         mem_mb=solver_mem_mb,
-        runtime=lambda wildcards, attempt: attempt * 20,
+        runtime=minutes(20),
     script:
         "../scripts/gather_covlasso.py"

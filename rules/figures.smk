@@ -31,8 +31,8 @@ rule plot_star:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 2000,
-        runtime=lambda wildcards, attempt: attempt * 20,
+        mem_mb=megabytes(2000),
+        runtime=minutes(20),
     params:
         fit=FIT,
         test=TEST,
@@ -74,8 +74,8 @@ rule plot_star_panel:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 2000,
-        runtime=lambda wildcards, attempt: attempt * 20,
+        mem_mb=megabytes(2000),
+        runtime=minutes(20),
     params:
         fit=FIT,
         test=TEST,
@@ -119,7 +119,7 @@ rule plot_correlation:
     threads: 1
     resources:
         mem_mb=solver_mem_mb,
-        runtime=lambda wildcards, attempt: attempt * 20,
+        runtime=minutes(20),
     params:
         models=PAIRS,
         pairs=[moment_path(*pair) for pair in PAIRS],
@@ -129,9 +129,6 @@ rule plot_correlation:
         seed=config["seed"],
     script:
         "../scripts/plot_correlation.py"
-
-
-CHORD_MODEL = config["figures"]["chord"]["model"] or MODELS[0]
 
 
 rule plot_chord:
@@ -162,7 +159,7 @@ rule plot_chord:
     threads: 1
     resources:
         mem_mb=solver_mem_mb,
-        runtime=lambda wildcards, attempt: attempt * 20,
+        runtime=minutes(20),
     params:
         model=CHORD_MODEL,
         n_base=config["figures"]["chord"]["n_base"],
@@ -202,20 +199,13 @@ rule plot_error_by_support:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 2000,
-        runtime=lambda wildcards, attempt: attempt * 20,
+        mem_mb=megabytes(2000),
+        runtime=minutes(20),
     params:
         fit=FIT,
         test=TEST,
     script:
         "../scripts/plot_error_by_support.py"
-
-
-CURVES = {
-    "training": {model: [f"results/networks/{model}/curve.csv"] for model in TRAINED},
-    "table2": BASE_CURVES,
-    "table3": ARM_CURVES,
-}
 
 
 rule plot_curves:
@@ -243,14 +233,12 @@ rule plot_curves:
         "logs/plot_curves/{trainings}.log",
     benchmark:
         "logs/benchmarks/plot_curves/{trainings}.tsv"
-    wildcard_constraints:
-        trainings=one_of(CURVES),
     conda:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 2000,
-        runtime=lambda wildcards, attempt: attempt * 20,
+        mem_mb=megabytes(2000),
+        runtime=minutes(20),
     params:
         titles=lambda wildcards: [
             title
@@ -288,8 +276,8 @@ rule plot_robustness:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 2000,
-        runtime=lambda wildcards, attempt: attempt * 20,
+        mem_mb=megabytes(2000),
+        runtime=minutes(20),
     script:
         "../scripts/plot_robustness.py"
 
@@ -323,8 +311,8 @@ rule plot_contact_sheet:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 2000,
-        runtime=lambda wildcards, attempt: attempt * 20,
+        mem_mb=megabytes(2000),
+        runtime=minutes(20),
     params:
         n_categories=16,
         n_images=8,

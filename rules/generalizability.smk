@@ -2,9 +2,6 @@
 # out: results/generalizability/, results/tables/table{2,4}.{csv,md,tex}, logs/tables/table2_times.csv
 
 
-include: "generalizability_common.smk"
-
-
 localrules:
     split_categories,
 
@@ -23,12 +20,10 @@ rule split_categories:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 1000,
-        runtime=lambda wildcards, attempt: attempt * 5,
+        mem_mb=megabytes(1000),
+        runtime=minutes(5),
     params:
-        n_new=lambda wildcards: {**SETTINGS, SETTING_OF_ONE: 1, "baseline": 0}[
-            wildcards.setting
-        ],
+        n_new=lambda wildcards: {**SETTINGS, SETTING_OF_ONE: 1}[wildcards.setting],
     script:
         "../scripts/split_categories.py"
 
@@ -50,8 +45,8 @@ rule render_balanced:
         "../envs/gpu.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 2000,
-        runtime=lambda wildcards, attempt: attempt * 10,
+        mem_mb=megabytes(2000),
+        runtime=minutes(10),
     params:
         n_each=GENERAL["balanced"],
         img_size=config["dataset"]["img_size"],
@@ -76,8 +71,8 @@ rule index_balanced:
         "../envs/gpu.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 4000,
-        runtime=lambda wildcards, attempt: attempt * 120,
+        mem_mb=megabytes(4000),
+        runtime=minutes(120),
     params:
         n_each=GENERAL["balanced"],
     script:
@@ -100,12 +95,13 @@ rule train_base:
         "logs/benchmarks/train_base/{model}/{setting}/{seed}.tsv"
     wildcard_constraints:
         model=one_of(GENERAL_MODELS),
+        setting=one_of([*SETTINGS, SETTING_OF_ONE]),
     conda:
         "../envs/gpu.yaml"
     threads: training_threads
     resources:
         mem_mb=training_mem_mb,
-        runtime=lambda wildcards, attempt: attempt * 1440,
+        runtime=minutes(1440),
         gpu=training_gpus,
     params:
         spec=network_spec,
@@ -138,15 +134,15 @@ rule extract_base_logits:
         split=one_of([*SPLITS, "balanced"]),
     conda:
         "../envs/gpu.yaml"
-    threads: 1 + config["extraction"]["workers"]
+    threads: 1 + config["resources"]["workers"]
     resources:
         mem_mb=extraction_mem_mb,
-        runtime=lambda wildcards, attempt: attempt * 720,
-        gpu=config["extraction"]["gpu"],
+        runtime=minutes(720),
+        gpu=config["resources"]["gpu"],
     params:
         spec=network_spec,
         options=extraction_options,
-        rows=config["extraction"]["rows_per_shard"],
+        rows=config["resources"]["rows_per_shard"],
     script:
         "../scripts/extract_base_logits.py"
 
@@ -172,13 +168,13 @@ rule fit_new_categories:
     threads: 1
     resources:
         mem_mb=learning_mem_mb,
-        runtime=lambda wildcards, attempt: attempt * 720,
+        runtime=minutes(720),
     params:
         variants={
             name: in_order(variant) for name, variant in GENERAL["variants"].items()
         },
         samples_per_category=GENERAL["samples_per_category"],
-        held_out=GENERAL["held_out"],
+        held_out_every=GENERAL["held_out_every"],
         binary=lambda wildcards: wildcards.task == "balanced",
     script:
         "../scripts/fit_new_categories.py"
@@ -205,8 +201,8 @@ rule evaluate_new_categories:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 2000,
-        runtime=lambda wildcards, attempt: attempt * 60,
+        mem_mb=megabytes(2000),
+        runtime=minutes(60),
     params:
         binary=lambda wildcards: wildcards.task == "balanced",
     script:
@@ -217,7 +213,7 @@ rule tabulate_generalizability:
     """Write Tables 2 and 4: new categories learned from base categories, against the baseline."""
     input:
         evaluations=expand("{run}/evaluation.zarr", run=GENERAL_RUNS),
-        paper=f"{workflow.basedir}/reference/paper_tables.csv",
+        paper=PAPER_TABLES,
     output:
         table2_csv=report(
             "results/tables/table2.csv",
@@ -269,8 +265,8 @@ rule tabulate_generalizability:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 2000,
-        runtime=lambda wildcards, attempt: attempt * 20,
+        mem_mb=megabytes(2000),
+        runtime=minutes(20),
     params:
         dataset=DATASET,
         default=GENERAL["default_variant"],
@@ -294,8 +290,8 @@ rule tabulate_times:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 1000,
-        runtime=lambda wildcards, attempt: attempt * 5,
+        mem_mb=megabytes(1000),
+        runtime=minutes(5),
     params:
         # no input: whoever removes the logs does not train anew
         trainings=[
@@ -307,7 +303,7 @@ rule tabulate_times:
                 "benchmarks": training_benchmarks(model, setting, seed),
             }
             for model in GENERAL_MODELS
-            for setting in ["baseline", *SETTINGS]
+            for setting in [BASELINE, *SETTINGS]
             for seed in GENERAL_SEEDS
         ],
         extraction=expand(

@@ -15,8 +15,8 @@ rule render_bitmaps:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 1000,
-        runtime=lambda wildcards, attempt: attempt * 10,
+        mem_mb=megabytes(1000),
+        runtime=minutes(10),
     params:
         n_categories=N_CATEGORIES,
         n_ood=config["dataset"]["n_ood"],
@@ -41,7 +41,7 @@ rule render_glyphs:
     threads: 1
     resources:
         mem_mb=render_mem_mb,
-        runtime=lambda wildcards, attempt: attempt * 30,
+        runtime=minutes(30),
     params:
         samples_per_category=glyphs_per_category,
         img_size=config["dataset"]["img_size"],
@@ -68,8 +68,8 @@ rule index_images:
         "../envs/gpu.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 4000,
-        runtime=lambda wildcards, attempt: attempt * 120,
+        mem_mb=megabytes(4000),
+        runtime=minutes(120),
     params:
         spec=split_spec,
         categories=config["dataset"]["categories"],
@@ -99,8 +99,8 @@ rule check_categories:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 2000,
-        runtime=lambda wildcards, attempt: attempt * 10,
+        mem_mb=megabytes(2000),
+        runtime=minutes(10),
     params:
         named=lambda wildcards: named_categories(),
     script:

@@ -1,11 +1,5 @@
 # in:  results/images/{split}.zarr, results/networks/{model}/, or logits from elsewhere
 # out: results/logits/{model}/{split}.zarr (sample, category)
-from neuraldeps.arrays import check_headers, folder_state
-
-try:
-    check_headers(config)
-except InputError as error:
-    raise WorkflowError(str(error)) from None
 
 
 rule extract_logits_part:
@@ -24,16 +18,16 @@ rule extract_logits_part:
         model=one_of(NETWORKS),
     conda:
         "../envs/gpu.yaml"
-    threads: 1 + config["extraction"]["workers"]
+    threads: 1 + config["resources"]["workers"]
     resources:
         mem_mb=extraction_mem_mb,
-        runtime=lambda wildcards, attempt: attempt * 720,
-        gpu=config["extraction"]["gpu"],
+        runtime=minutes(720),
+        gpu=config["resources"]["gpu"],
     params:
         spec=network_spec,
         options=extraction_options,
-        rows=config["extraction"]["rows_per_shard"],
-        parts=config["extraction"]["parts"],
+        rows=config["resources"]["rows_per_shard"],
+        parts=config["resources"]["jobs_per_split"],
     script:
         "../scripts/extract_logits_part.py"
 
@@ -55,15 +49,19 @@ rule extract_logits:
         model=one_of(NETWORKS),
     conda:
         "../envs/gpu.yaml"
-    threads: 1 + config["extraction"]["workers"]
+    threads: 1 + config["resources"]["workers"]
     resources:
         mem_mb=extraction_mem_mb,
-        runtime=lambda wildcards, attempt: attempt * 720,
-        gpu=config["extraction"]["gpu"] if config["extraction"]["parts"] == 1 else 0,
+        runtime=minutes(720),
+        gpu=(
+            config["resources"]["gpu"]
+            if config["resources"]["jobs_per_split"] == 1
+            else 0
+        ),
     params:
         spec=network_spec,
         options=extraction_options,
-        rows=config["extraction"]["rows_per_shard"],
+        rows=config["resources"]["rows_per_shard"],
     script:
         "../scripts/extract_logits.py"
 
@@ -80,7 +78,7 @@ rule import_logits:
         .get(wildcards.split, []),
         images=(
             "results/images/{split}.zarr"
-            if config["dataset"]["name"] != "logits"
+            if config["dataset"]["kind"] != "logits"
             else []
         ),
     output:
@@ -97,14 +95,12 @@ rule import_logits:
     threads: 1
     resources:
         mem_mb=extraction_mem_mb,
-        runtime=lambda wildcards, attempt: attempt * 240,
+        runtime=minutes(240),
     params:
         n_categories=N_CATEGORIES,
-        rows=config["extraction"]["rows_per_shard"],
+        rows=config["resources"]["rows_per_shard"],
         # a folder's own time does not tell that a chunk in it was written over; of the wildcards
         # alone, since Snakemake compares no parameter that is made from the input
-        state=lambda wildcards: folder_state(
-            model_spec(wildcards)["logits"][wildcards.split]
-        ),
+        state=imported_state,
     script:
         "../scripts/import_logits.py"

@@ -20,6 +20,6 @@ rule reduce_second_moment:
         mem_mb=moment_mem_mb,
         runtime=pass_runtime,
     params:
-        gauge=config["moments"]["gauge"],
+        centering=config["centering"],
     script:
         "../scripts/reduce_second_moment.py"

@@ -1,5 +1,6 @@
 # in:  the configuration of every network, results/images/
-# out: results/networks/{model}/card.json, and model.safetensors and curve.csv of those trained here
+# out: results/networks/{model}/card.json, and model.safetensors and curve.csv of those trained here;
+#      results/networks/{model}/seed{seed}/baseline/ of further seeds, start/ of their first epochs
 
 
 rule check_network:
@@ -19,12 +20,12 @@ rule check_network:
         "../envs/gpu.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 4000,
-        runtime=lambda wildcards, attempt: attempt * 10,
+        mem_mb=megabytes(4000),
+        runtime=minutes(10),
     params:
         spec=network_spec,
         n_categories=N_CATEGORIES,
-        dataset=config["dataset"]["name"],
+        dataset=config["dataset"]["kind"],
         img_size=config["dataset"]["img_size"],
     script:
         "../scripts/check_network.py"
@@ -50,7 +51,7 @@ rule train_backbone:
     threads: training_threads
     resources:
         mem_mb=training_mem_mb,
-        runtime=lambda wildcards, attempt: attempt * 1440,
+        runtime=minutes(1440),
         gpu=training_gpus,
     params:
         spec=network_spec,
@@ -65,3 +66,35 @@ rule train_backbone:
         stop_after=None,
     script:
         "../scripts/train_backbone.py"
+
+
+use rule train_backbone as train_start with:
+    """Train the first epochs of the schedule: where fine-tuning starts, and the baseline goes on."""
+    input:
+        unpack(training_images),
+        card="results/networks/{model}/card.json",
+        begun=[],
+    output:
+        checkpoint="results/networks/{model}/seed{seed}/start/model.safetensors",
+        curve="results/networks/{model}/seed{seed}/start/curve.csv",
+        state=temp("results/networks/{model}/seed{seed}/start/last.ckpt"),
+    log:
+        "logs/train_start/{model}/{seed}.log",
+    benchmark:
+        "logs/benchmarks/train_start/{model}/{seed}.tsv"
+    params:
+        seed=lambda wildcards: int(wildcards.seed),
+        stop_after=START_EPOCHS,
+
+
+use rule train_backbone as train_baseline with:
+    """Train another seed's baseline; the first is the main job's."""
+    output:
+        checkpoint="results/networks/{model}/seed{seed}/baseline/model.safetensors",
+        curve="results/networks/{model}/seed{seed}/baseline/curve.csv",
+    log:
+        "logs/train_baseline/{model}/{seed}.log",
+    benchmark:
+        "logs/benchmarks/train_baseline/{model}/{seed}.tsv"
+    params:
+        seed=lambda wildcards: int(wildcards.seed),

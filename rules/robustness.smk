@@ -2,16 +2,13 @@
 # out: results/robustness/{model}/seed{seed}.zarr, results/tables/table3.{csv,md,tex}
 
 
-include: "robustness_common.smk"
-
-
 rule choose_pair:
     """Choose the pair of categories whose dependency is cut off."""
     input:
         paths="results/covlasso/{model}--{model}.zarr",
         bitmaps=(
             "results/images/bitmaps.zarr"
-            if config["dataset"]["name"] == "glyphs"
+            if config["dataset"]["kind"] == "glyphs"
             else []
         ),
     output:
@@ -25,45 +22,13 @@ rule choose_pair:
     threads: 1
     resources:
         mem_mb=solver_mem_mb,
-        runtime=lambda wildcards, attempt: attempt * 20,
+        runtime=minutes(20),
     params:
         wanted=lambda wildcards: wanted_pair(wildcards.model),
-        support_size=ROBUSTNESS["support_size"],
-        shape_quantile=ROBUSTNESS["shape_quantile"],
+        support_size=ROBUSTNESS["choose_pair"]["support_size"],
+        shape_quantile=ROBUSTNESS["choose_pair"]["shape_quantile"],
     script:
         "../scripts/choose_pair.py"
-
-
-use rule train_backbone as train_start with:
-    """Train the first epochs of the schedule: where fine-tuning starts, and the baseline goes on."""
-    input:
-        unpack(training_images),
-        card="results/networks/{model}/card.json",
-        begun=[],
-    output:
-        checkpoint="results/robustness/{model}/seed{seed}/start/model.safetensors",
-        curve="results/robustness/{model}/seed{seed}/start/curve.csv",
-        state=temp("results/robustness/{model}/seed{seed}/start/last.ckpt"),
-    log:
-        "logs/train_start/{model}/{seed}.log",
-    benchmark:
-        "logs/benchmarks/train_start/{model}/{seed}.tsv"
-    params:
-        seed=lambda wildcards: int(wildcards.seed),
-        stop_after=START_EPOCHS,
-
-
-use rule train_backbone as train_baseline with:
-    """Train another seed's baseline; the first is the main job's."""
-    output:
-        checkpoint="results/robustness/{model}/seed{seed}/baseline/model.safetensors",
-        curve="results/robustness/{model}/seed{seed}/baseline/curve.csv",
-    log:
-        "logs/train_baseline/{model}/{seed}.log",
-    benchmark:
-        "logs/benchmarks/train_baseline/{model}/{seed}.tsv"
-    params:
-        seed=lambda wildcards: int(wildcards.seed),
 
 
 rule finetune_arm:
@@ -87,7 +52,7 @@ rule finetune_arm:
     threads: training_threads
     resources:
         mem_mb=training_mem_mb,
-        runtime=lambda wildcards, attempt: attempt * 1440,
+        runtime=minutes(1440),
         gpu=training_gpus,
     params:
         spec=network_spec,
@@ -102,7 +67,7 @@ rule finetune_arm:
 rule extract_arm:
     """Write one arm's logits of every set of images, in one start of the network."""
     input:
-        checkpoint="results/robustness/{model}/seed{seed}/{arm}/model.safetensors",
+        checkpoint=arm_checkpoint,
         card="results/networks/{model}/card.json",
         images=expand("results/images/{split}.zarr", split=ROBUST_SPLITS),
     output:
@@ -122,15 +87,15 @@ rule extract_arm:
         model=one_of(ROBUST_MODELS),
     conda:
         "../envs/gpu.yaml"
-    threads: 1 + config["extraction"]["workers"]
+    threads: 1 + config["resources"]["workers"]
     resources:
         mem_mb=extraction_mem_mb,
-        runtime=lambda wildcards, attempt: attempt * 720,
-        gpu=config["extraction"]["gpu"],
+        runtime=minutes(720),
+        gpu=config["resources"]["gpu"],
     params:
         spec=network_spec,
         options=extraction_options,
-        rows=config["extraction"]["rows_per_shard"],
+        rows=config["resources"]["rows_per_shard"],
     script:
         "../scripts/extract_arm.py"
 
@@ -153,11 +118,11 @@ rule measure_robustness:
     threads: 1
     resources:
         mem_mb=arm_mem_mb,
-        runtime=lambda wildcards, attempt: attempt * 120,
+        runtime=minutes(120),
     params:
         arms=ROBUST_ARMS,
         dataset=DATASET,
-        gauge=config["moments"]["gauge"],
+        centering=config["centering"],
         ood_categories=ROBUSTNESS["ood_categories"],
         alpha=config["covlasso"]["alpha"],
         relative_alpha=config["covlasso"]["relative_alpha"],
@@ -174,7 +139,7 @@ rule tabulate_robustness:
             for seed in ROBUST_SEEDS
         ],
         checked=CHECKED,
-        paper=f"{workflow.basedir}/reference/paper_tables.csv",
+        paper=PAPER_TABLES,
     output:
         csv=report(
             "results/tables/table3.csv",
@@ -205,12 +170,12 @@ rule tabulate_robustness:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 2000,
-        runtime=lambda wildcards, attempt: attempt * 60,
+        mem_mb=megabytes(2000),
+        runtime=minutes(60),
     params:
         models=ROBUST_MODELS,
         n_seeds=len(ROBUST_SEEDS),
-        weight=ROBUSTNESS["weight"],
+        weight=ROBUSTNESS["penalty_weight"],
         finetune=ROBUSTNESS["finetune"],
         start_epochs=ROBUSTNESS["start_epochs"],
         n_bootstrap=ROBUSTNESS["n_bootstrap"],

@@ -9,7 +9,7 @@ rule tabulate_dependencies:
             f"results/evaluation/{source}--{target}.zarr" for source, target in PAIRS
         ],
         checked=CHECKED,
-        paper=f"{workflow.basedir}/reference/paper_tables.csv",
+        paper=PAPER_TABLES,
     output:
         csv=report(
             "results/tables/table1.csv",
@@ -61,8 +61,8 @@ rule tabulate_dependencies:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 2000,
-        runtime=lambda wildcards, attempt: attempt * 20,
+        mem_mb=megabytes(2000),
+        runtime=minutes(20),
     params:
         fit=FIT,
         test=TEST,
@@ -109,8 +109,8 @@ rule tabulate_networks:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 2000,
-        runtime=lambda wildcards, attempt: attempt * 60,
+        mem_mb=megabytes(2000),
+        runtime=minutes(60),
     params:
         models=MODELS,
         described=NETWORKS,

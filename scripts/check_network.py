@@ -1,6 +1,5 @@
 """Check a network before any long work: it can be built, loaded and run; describe it on a card."""
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +7,6 @@ from neuraldeps.checkpoints import load_checkpoint
 from neuraldeps.glyphs import data_config
 from neuraldeps.logs import job_log
 from neuraldeps.networks import build_network, check_pretrained, describe_network
-from neuraldeps.stores import aside
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -30,11 +28,8 @@ def main(
     if checkpoint is not None:
         load_checkpoint(network, checkpoint, model)
     finished = checkpoint is not None or bool(spec.get("pretrained"))
-    described = describe_network(
-        model, spec, network, n_categories, use_test_size=finished and images is None
-    )
-    with aside(card) as path:
-        path.write_text(json.dumps(described, indent=2) + "\n")
+    use_test_size = finished and images is None
+    describe_network(model, spec, network, n_categories, use_test_size=use_test_size).to_json(card)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def main(
         wanted,
         support_size=support_size,
         shape_quantile=shape_quantile,
-        key=f"robustness.pair.{model}",
+        key=f"robustness.category_pair.{model}",
     )
     text = json.dumps({"model": model, **chosen.as_dict()}, indent=1, ensure_ascii=False)
     with aside(pair) as path:

@@ -28,7 +28,7 @@ def main(
     how = ExtractionOptions(**options)
     for shown, path in zip(images, logits, strict=True):
         network, source, store = prepare_extraction(
-            model, spec, card, checkpoint, shown, path, how, rows, workers
+            model, spec, card, checkpoint, shown, path, how, rows, workers, made_by="extract_arm"
         )
         extract_logits(network, source, store, how)
         store.finish()

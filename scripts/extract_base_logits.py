@@ -21,4 +21,5 @@ if __name__ == "__main__":
             rows=snakemake.params.rows,
             threads=1,
             workers=snakemake.threads - 1,
+            made_by="extract_base_logits",
         )

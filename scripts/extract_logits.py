@@ -24,11 +24,12 @@ def main(
     rows: int | None,
     threads: int,
     workers: int = 0,
+    made_by: str = "extract_logits",
 ) -> None:
     torch.set_num_threads(threads)
     how = ExtractionOptions(**options)
     network, source, store = prepare_extraction(
-        model, spec, card, checkpoint, images, logits, how, rows, workers
+        model, spec, card, checkpoint, images, logits, how, rows, workers, made_by=made_by
     )
     extract_logits(network, source, store, how)
     store.finish()

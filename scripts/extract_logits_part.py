@@ -32,7 +32,7 @@ def main(
     torch.set_num_threads(threads)
     how = ExtractionOptions(**options)
     network, source, store = prepare_extraction(
-        model, spec, card, checkpoint, images, logits, how, rows, workers
+        model, spec, card, checkpoint, images, logits, how, rows, workers, made_by="extract_logits"
     )
     extract_logits(network, source, store, how, part=part, parts=parts)
     Path(done).touch()

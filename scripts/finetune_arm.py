@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from neuraldeps.card import NetworkCard
 from neuraldeps.checkpoints import load_checkpoint, weights_digest
 from neuraldeps.logs import job_log
 from neuraldeps.networks import build_network
+from neuraldeps.penalty import DependencyPenalty
 from neuraldeps.poses import seed_of
-from neuraldeps.robustness import DependencyPenalty
 from neuraldeps.training import train_to
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
-
-# fine-tuning has no warm-up, and none of the options that the baseline's schedule may have
-PLAIN = {"opt_kwargs": {}, "warmup_epochs": 0, "warmup_lr": 0.0, "min_lr": 0.0, "sched_kwargs": {}}
 
 
 def main(
@@ -37,8 +35,8 @@ def main(
     **training: Any,
 ) -> None:
     torch.set_num_threads(1)
-    described = json.loads(Path(card).read_text())
-    network = build_network(model, spec, described["n_categories"], described, seed=seed)
+    described = NetworkCard.from_json(card)
+    network = build_network(model, spec, described.n_categories, described.data_config, seed=seed)
     load_checkpoint(network, start, model)
     extra_loss, made_of = None, [weights_digest(network)]
     if penalty is not None:
@@ -52,11 +50,12 @@ def main(
         curve,
         network,
         described,
-        {**options, **PLAIN},
+        options,
         images=images,
         seed=seed_of(seed, "finetune"),
         made_of=made_of,
         extra_loss=extra_loss,
+        key="robustness.finetune",
         **training,
     )
 

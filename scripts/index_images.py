@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from neuraldeps import photos
+from neuraldeps.cases import restriction
 from neuraldeps.logs import job_log
-from neuraldeps.robustness import restriction
 from neuraldeps.stores import open_store, write_store
 
 if TYPE_CHECKING:

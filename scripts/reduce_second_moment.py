@@ -18,14 +18,14 @@ def main(
     moments: str,
     *,
     models: tuple[str, str],
-    gauge: str,
+    centering: str,
     scheduler: str | None,
     threads: int,
 ) -> None:
     # absolute: workers on a cluster have a working directory of their own
     paths = (str(Path(path).absolute()) for path in (source, target))
     with in_threads(threads) if scheduler is None else on_cluster(scheduler) as how:
-        dataset = moment_dataset(*paths, gauge, models, **how)
+        dataset = moment_dataset(*paths, centering, models, **how)
     write_store(dataset, moments, contiguous=["second_moment"])
 
 
@@ -36,8 +36,8 @@ if __name__ == "__main__":
             snakemake.input.target,
             snakemake.output.moments,
             models=(snakemake.wildcards.source, snakemake.wildcards.target),
-            gauge=snakemake.params.gauge,
+            centering=snakemake.params.centering,
             # no parameter: another scheduler gives the same bytes
-            scheduler=snakemake.config["dask"]["scheduler"],
+            scheduler=snakemake.config["resources"]["dask_scheduler"],
             threads=snakemake.threads,
         )

@@ -1,11 +1,10 @@
 """Write the sanity row of every network: top-1, top-5, parameters, mean logit, rank bound."""
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neuraldeps import tables
+from neuraldeps.card import NetworkCard
 from neuraldeps.logs import job_log
 from neuraldeps.stores import open_store
 
@@ -23,11 +22,10 @@ def main(
     test: str,
 ) -> None:
     card = {
-        model: json.loads(Path(path).read_text())
-        for model, path in zip(described, cards, strict=True)
+        model: NetworkCard.from_json(path) for model, path in zip(described, cards, strict=True)
     }
     networks = {
-        model: (open_store(store), card.get(model, {}))
+        model: (open_store(store), card.get(model))
         for model, store in zip(models, logits, strict=True)
     }
     tables.write_table(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from neuraldeps.logs import job_log
+from neuraldeps.penalty import describe_penalties
 from neuraldeps.robustness_table import table3, table3_notes, write_table3
 from neuraldeps.stores import open_store
 
@@ -20,9 +21,10 @@ def describe_start(finetune: Mapping[str, Any], start_epochs: int | None) -> str
         if start_epochs is None
         else f"the network after {start_epochs} epochs of the baseline's schedule"
     )
+    optimizer, schedule = finetune["optimizer"], finetune["schedule"]
     return (
-        f"Fine-tuned for {finetune['epochs']} epoch{'s' * (finetune['epochs'] > 1)} from {begins} with {finetune['opt']}, "
-        f"lr {finetune['lr']:g} ({finetune['sched']}), weight decay {finetune['weight_decay']:g}, "
+        f"Fine-tuned for {finetune['epochs']} epoch{'s' * (finetune['epochs'] > 1)} from {begins} with {optimizer['opt']}, "
+        f"lr {optimizer['lr']:g} ({schedule['sched']}), weight decay {optimizer['weight_decay']:g}, "
         f"batch {finetune['batch_size']} per device."
     )
 
@@ -43,17 +45,13 @@ def main(
     }
     is_imagenet = all(one[0].attrs["dataset"] == "imagenet" for one in measured.values())
     theirs = pd.read_csv(paper) if is_imagenet else None
-    penalty = (
-        f"literal: loss CE + {weight:g} |E f_i f_j| as the paper writes it; normalised: "
-        f"CE + {weight:g} |E f_i f_j| / sqrt(E f_i^2 E f_j^2); expectations over the batch."
-    )
     write_table3(
         table3(measured, theirs, n_bootstrap=n_bootstrap, seed=seed),
         outputs,
         caption="Table 3. Robustness: one dependency cut off by fine-tuning, against a control.",
         notes=table3_notes(
             measured,
-            penalty,
+            describe_penalties(weight),
             describe_start(finetune, start_epochs),
             n_bootstrap,
             with_paper=is_imagenet,

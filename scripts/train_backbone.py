@@ -1,12 +1,11 @@
 """Train a network from scratch, on fresh poses of the glyphs or on photos; all of its schedule or a part."""
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from neuraldeps.card import NetworkCard
 from neuraldeps.logs import job_log
 from neuraldeps.networks import build_network
 from neuraldeps.training import train_to
@@ -28,8 +27,8 @@ def main(
     **training: Any,
 ) -> None:
     torch.set_num_threads(1)
-    described = json.loads(Path(card).read_text())
-    network = build_network(model, spec, described["n_categories"], described, seed=seed)
+    described = NetworkCard.from_json(card)
+    network = build_network(model, spec, described.n_categories, described.data_config, seed=seed)
     train_to(
         checkpoint,
         curve,
@@ -38,7 +37,7 @@ def main(
         options,
         images=images,
         seed=seed,
-        made_of=[described],
+        made_of=[described.as_dict()],
         **training,
     )
 

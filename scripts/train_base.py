@@ -1,14 +1,12 @@
 """Train a network on the base categories alone; no image of a new category is ever seen."""
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from neuraldeps.card import NetworkCard
 from neuraldeps.generalizability import read_split
 from neuraldeps.logs import job_log
 from neuraldeps.networks import build_network, describe_network
-from neuraldeps.stores import aside
 from scripts import train_backbone
 
 if TYPE_CHECKING:
@@ -28,10 +26,9 @@ def main(
     **training: Any,
 ) -> None:
     base = read_split(categories).base.tolist()
-    network = build_network(model, spec, len(base), json.loads(Path(whole_card).read_text()))
-    described = describe_network(model, spec, network, len(base)) | {"categories": base}
-    with aside(card) as path:
-        path.write_text(json.dumps(described) + "\n")
+    whole = NetworkCard.from_json(whole_card)
+    network = build_network(model, spec, len(base), whole.data_config)
+    describe_network(model, spec, network, len(base), categories=base).to_json(card)
     train_backbone.main(images, card, checkpoint, curve, model=model, spec=spec, **training)
 
 

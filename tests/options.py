@@ -2,33 +2,31 @@
 
 from typing import Any
 
-from neuraldeps.config.blocks import Block
-from neuraldeps.config.networks import Extraction, Train
+from neuraldeps.config.blocks import fill
+from neuraldeps.config.networks import Extraction, Model
+from neuraldeps.config.training import Train
 from neuraldeps.extraction import ExtractionOptions
 from neuraldeps.training import TrainingOptions
 
-
-def defaults(block: type[Block]) -> dict[str, Any]:
-    """Defaults of a block of the configuration."""
-    return block().model_dump()
+LAYOUT = {"channels_last": Model().channels_last}
 
 
 def extraction_config(**given: Any) -> dict[str, Any]:
     """What the rules pass on for `ExtractionOptions`."""
-    apart = ("workers", "parts", "rows_per_shard", "gpu")
-    return {k: v for k, v in defaults(Extraction).items() if k not in apart} | given
+    return {**LAYOUT, **fill(Extraction, given)}
 
 
 def training_config(**given: Any) -> dict[str, Any]:
     """What the rules pass on for `TrainingOptions`, but for the processes that load images."""
-    apart = ("samples_per_category", "valid_samples_per_category", "split", "workers")
-    own = defaults(Train)
-    return {k: v for k, v in own.items() if k not in apart} | given
+    apart = ("samples_per_category", "valid_samples_per_category", "split")
+    options = {**LAYOUT, **fill(Train, given)}
+    del options["trainer"]["workers"]
+    return {name: value for name, value in options.items() if name not in apart}
 
 
 def extraction_options(**given: Any) -> ExtractionOptions:
-    return ExtractionOptions(**extraction_config(**given))
+    return ExtractionOptions(**LAYOUT | given)
 
 
-def training_options(workers: int = 0, **given: Any) -> TrainingOptions:
-    return TrainingOptions.on_threads(training_config(**given), 1 + workers)
+def training_options(**given: Any) -> TrainingOptions:
+    return TrainingOptions(**LAYOUT | given)

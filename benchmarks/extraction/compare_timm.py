@@ -32,6 +32,7 @@ from timm.data import create_dataset, create_loader, resolve_model_data_config
 
 from neuraldeps.extraction import (
     ExtractionOptions,
+    autocast,
     extract_logits,
     lay_out_logits,
     reproducible,
@@ -106,7 +107,7 @@ def make_loops(
         extract_logits(network, images, store, options)
         store.finish()
 
-    autocast = torch.autocast(device.type, getattr(torch, options.amp_dtype), enabled=options.amp)
+    lower = autocast(device, options.precision)
 
     def theirs() -> None:
         loader = create_loader(
@@ -121,7 +122,7 @@ def make_loops(
         outputs = []
         with torch.inference_mode(), reproducible(device):
             for batch, _ in loader:
-                with autocast:
+                with lower:
                     output = network(batch.contiguous(memory_format=torch.channels_last))
                 outputs.append(output.float().cpu())
         torch.cat(outputs)
@@ -129,7 +130,7 @@ def make_loops(
     def forward_only() -> None:
         shape = (options.batch_size, *data_config["input_size"])
         batch = torch.randn(shape, device=device).contiguous(memory_format=torch.channels_last)
-        with torch.inference_mode(), reproducible(device), autocast:
+        with torch.inference_mode(), reproducible(device), lower:
             for _ in range(-(-index.sizes["sample"] // options.batch_size)):
                 network(batch)
 
@@ -195,12 +196,7 @@ def main() -> None:
                 for case in itertools.product(args.model, args.batch_size, args.precision):
                     model, size, precision = case
                     options = ExtractionOptions(
-                        batch_size=size,
-                        device=args.device,
-                        amp=precision != "float32",
-                        amp_dtype=precision if precision != "float32" else "bfloat16",
-                        channels_last=True,
-                        torchcompile=False,
+                        batch_size=size, precision=precision, channels_last=True, device=args.device
                     )
                     rows = compare(model, photos, options, args.workers, args.rounds, args.n_images)
                     table.writerows([where, *case, args.device, *row] for row in rows)

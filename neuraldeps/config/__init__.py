@@ -4,7 +4,6 @@ The JSON Schema for editors and docs/configuration.md are made from it: ``python
 """
 
 from neuraldeps.config.check import check_config, complete_config
-from neuraldeps.config.networks import OF_PHOTOS
 from neuraldeps.config.run import Run, count_new
 
-__all__ = ["OF_PHOTOS", "Run", "check_config", "complete_config", "count_new"]
+__all__ = ["Run", "check_config", "complete_config", "count_new"]

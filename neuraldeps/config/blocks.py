@@ -4,10 +4,9 @@ import copy
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin
+from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, get_args, get_origin
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Discriminator,
@@ -15,6 +14,7 @@ from pydantic import (
     GetJsonSchemaHandler,
     StringConstraints,
     Tag,
+    model_validator,
 )
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
@@ -60,7 +60,7 @@ class Unfilled:
 
 
 OfGlyphs = Annotated[First, OnlyFor("glyphs")]
-OfPhotos = Annotated[First, OnlyFor("images")]
+OfPhotos = Annotated[First, OnlyFor("photos")]
 Given = Annotated[First | None, Unfilled()]
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.+]+(-[A-Za-z0-9_.+]+)*$")]
@@ -77,16 +77,6 @@ Either = Annotated[
 ]
 
 
-def _check_plain(value: Any) -> Any:
-    """Options of other packages: whatever JSON can say."""
-    for path, leaf in leaves_of(value):
-        if isinstance(leaf, float) and not math.isfinite(leaf):
-            raise PydanticCustomError("finite_number", "", {"within": path, "value": leaf})
-        if not isinstance(leaf, str | int | float | None):
-            raise PydanticCustomError("string_type", "", {"within": path, "value": leaf})
-    return value
-
-
 def leaves_of(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
     """Path and value of everything in nested mappings and lists."""
     if isinstance(value, Mapping):
@@ -99,7 +89,37 @@ def leaves_of(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
         yield path, value
 
 
-Options = Annotated[dict[str, Any], AfterValidator(_check_plain)]
+class Options(Block):
+    """Options of another package, under its own names.
+
+    Those that are declared are checked as any key is, and have no defaults: what is not given is
+    left to the package. All others are passed on, if they are what JSON can say; the job in which
+    the package refuses one names the key.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    # options that have keys of their own, and what those are
+    elsewhere: ClassVar[Mapping[str, str]] = {}
+
+    @model_validator(mode="after")
+    def _check_others(self) -> "Options":
+        others = self.__pydantic_extra__ or {}
+        for name in others:
+            if name in self.elsewhere:
+                context = {"within": (name,), "key": self.elsewhere[name]}
+                raise PydanticCustomError("elsewhere", "", context)
+        for path, leaf in leaves_of(others):
+            if isinstance(leaf, float) and not math.isfinite(leaf):
+                raise PydanticCustomError("finite_number", "", {"within": path, "value": leaf})
+            if not isinstance(leaf, str | int | float | None):
+                raise PydanticCustomError("string_type", "", {"within": path, "value": leaf})
+        return self
+
+    def given(self) -> dict[str, Any]:
+        """Options that were given, for the package's own function."""
+        options = self.model_dump(exclude_unset=True)
+        is_empty = {name for name in type(self).model_fields if options.get(name) is None}
+        return {name: value for name, value in options.items() if name not in is_empty}
 
 
 def dotted(path: Iterable[str | int]) -> str:
@@ -166,11 +186,13 @@ def fill(block: type[Block], given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def given_keys(block: Block, path: Path = ()) -> Iterator[tuple[Path, FieldInfo, Any]]:
-    """Path, declaration and value of every key that was given."""
+    """Path, declaration and value of every key that was given; of options also as a whole."""
     for name, field in type(block).model_fields.items():
         if name not in block.model_fields_set:
             continue
         value = getattr(block, name)
+        if isinstance(value, Options):
+            yield (*path, name), field, value
         if isinstance(value, Block):
             yield from given_keys(value, (*path, name))
         elif block_in(field)[1]:

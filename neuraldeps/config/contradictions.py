@@ -5,12 +5,12 @@ from itertools import product
 
 from neuraldeps.config.blocks import OnlyFor, dotted, given_keys
 from neuraldeps.config.dataset import N_GLYPHS, N_OOD_GLYPHS
-from neuraldeps.config.networks import Model, Train
+from neuraldeps.config.networks import Model
 from neuraldeps.config.run import Run, count_new
+from neuraldeps.config.training import Train
 
 SOURCES = ("train", "pretrained", "checkpoint", "logits")
 STREAMS = ("wds/", "tfds/", "hfids/")
-KINDS = {"images": "photos", "glyphs": "glyphs"}
 
 
 def contradictions(run: Run) -> Iterator[str]:
@@ -37,11 +37,12 @@ def _one_of(names: Iterable[str], what: str) -> str:
 
 def _other_kinds(run: Run) -> Iterator[str]:
     """Keys that have a meaning for another kind of data set alone."""
-    name = run.dataset.name
+    kind = run.dataset.kind
     for path, field, value in given_keys(run):
+        default = field.get_default(call_default_factory=True)
         for mark in field.metadata:
-            if isinstance(mark, OnlyFor) and mark.kind != name and value != field.default:
-                yield f"{dotted(path)} is for {KINDS[mark.kind]} but dataset.name is {name}; remove it"
+            if isinstance(mark, OnlyFor) and mark.kind != kind and value != default:
+                yield f"{dotted(path)} is for {mark.kind} but dataset.kind is {kind}; remove it"
 
 
 def _models(run: Run) -> Iterator[str]:
@@ -59,12 +60,12 @@ def _models(run: Run) -> Iterator[str]:
             yield from _imported(run, key, model, model.logits)
         elif model.architecture is None:
             yield f"missing key {key}.architecture; add the name of a timm model"
-        elif run.dataset.name == "logits":
-            yield f"{key} is a network but dataset.name is logits; give {key}.logits"
+        elif run.dataset.kind == "logits":
+            yield f"{key} is a network but dataset.kind is logits; give {key}.logits"
         elif model.labels or model.paths:
             extra = "labels" if model.labels else "paths"
             yield f"{key}.{extra} is for imported logits but {key}.{given[0]} is given; remove it"
-        elif model.train and run.dataset.name == "images":
+        elif model.train and run.dataset.kind == "photos":
             yield from _training(run, f"{key}.train", model.train)
 
 
@@ -80,7 +81,7 @@ def _imported(run: Run, key: str, model: Model, logits: dict[str, str]) -> Itera
                     f"{key}.{block}.{split} is of imported logits, but there is no "
                     f"{key}.logits.{split}; add it, or remove the other"
                 )
-    for split in (run.splits.fit, run.splits.test):
+    for split in (run.roles.fit, run.roles.test):
         if split not in logits:
             yield f"missing key {key}.logits.{split}; add the path of its logits"
         elif logits[split].endswith(".npy") and split not in (model.labels or {}):
@@ -97,30 +98,32 @@ def _training(run: Run, key: str, train: Train) -> Iterator[str]:
     splits, split = run.dataset.splits, train.split
     if split not in splits:
         yield f"{key}.split is {split!r}; it must be {_one_of(splits, 'dataset.splits')}"
-    elif split == run.splits.test:
+    elif split == run.roles.test:
         yield f"{key}.split is {split!r}, which judges; take another of dataset.splits"
     elif not splits[split].labels:
         yield f"{key}.split is {split!r}, whose images have no labels; take another of dataset.splits"
-    elif (splits[split].dataset or "").startswith(STREAMS):
+    elif (splits[split].origin or "").startswith(STREAMS):
         yield (
             f"{key}.split is {split!r}, which can only be read through; take another of dataset.splits, "
             "or unpack it into folders"
         )
-    if (train.mixup or train.cutmix or train.cutmix_minmax) and train.batch_size % 2:
+    how = train.augmentation
+    mixes = how.mixup or how.cutmix or how.mixup_kwargs.cutmix_minmax
+    if mixes and train.batch_size % 2:
         yield f"{key}.batch_size is {train.batch_size}; mixup and cutmix want it even"
 
 
 def _splits(run: Run) -> Iterator[str]:
     """Where the images of a split come from: said once."""
-    for split, spec in run.dataset.splits.items() if run.dataset.name == "images" else ():
+    for split, spec in run.dataset.splits.items() if run.dataset.kind == "photos" else ():
         key = f"dataset.splits.{split}"
-        if not (spec.csv or spec.data_dir or spec.dataset):
-            yield f"{key} has no images; add data_dir (a folder or tar), dataset (timm's name) or csv"
-        elif spec.csv and (spec.dataset or spec.split or spec.class_map):
-            yield f"{key} has csv and one of dataset, split, class_map; give one source"
+        if not (spec.csv or spec.data_dir or spec.origin):
+            yield f"{key} has no images; add data_dir (a folder or tar), origin (timm's name) or csv"
+        elif spec.csv and (spec.origin or spec.origin_split or spec.class_map):
+            yield f"{key} has csv and one of origin, origin_split, class_map; give csv or the others"
         elif spec.samples and spec.samples_per_category:
             yield f"{key} has samples and samples_per_category; give one"
-    if run.dataset.name == "glyphs":
+    if run.dataset.kind == "glyphs":
         counts = ("n_categories", N_GLYPHS), ("n_ood", N_OOD_GLYPHS)
         for key, there in counts:
             if getattr(run.dataset, key) > there:
@@ -130,9 +133,9 @@ def _splits(run: Run) -> Iterator[str]:
 def _pairs(run: Run) -> Iterator[str]:
     """Pairs of networks, and the cases that are named by them."""
     for role in "fit", "test":
-        if (split := getattr(run.splits, role)) not in run.dataset.splits:
+        if (split := getattr(run.roles, role)) not in run.dataset.splits:
             allowed = _one_of(run.dataset.splits, "dataset.splits")
-            yield f"splits.{role} is {split!r}; it must be {allowed}"
+            yield f"roles.{role} is {split!r}; it must be {allowed}"
     pairs = run.pairs if isinstance(run.pairs, list) else product(run.models, run.models)
     known = ["--".join(pair) for pair in pairs]
     cases = run.tables.table1.cases
@@ -162,21 +165,21 @@ def _covlasso(run: Run) -> Iterator[str]:
 
 def _robustness(run: Run) -> Iterator[str]:
     """What Table 3 is made of."""
-    given, splits, name = run.robustness, run.dataset.splits, run.dataset.name
+    given, splits, kind, ood = run.robustness, run.dataset.splits, run.dataset.kind, run.roles.ood
     models = yield from _trained_here(run, "robustness", given.models)
-    if models and given.ood_split not in splits:
-        known = _one_of(splits, "dataset.splits")
-        yield f"robustness.ood_split is {given.ood_split!r}; it must be {known}"
-    for model in given.pair if isinstance(given.pair, dict) else ():
+    if models and ood not in splits:
+        yield f"roles.ood is {ood!r}; it must be {_one_of(splits, 'dataset.splits')}"
+    for model in given.category_pair if isinstance(given.category_pair, dict) else ():
         if model not in models:
-            yield f"robustness.pair names {model!r}; it must be {_one_of(models, 'robustness.models')}"
-    if given.ood_categories == "folders" and name != "images":
-        yield f"robustness.ood_categories is 'folders', for photos, but dataset.name is {name}; take all"
-    if models and name == "glyphs" and given.ood_split != "ood":
-        yield f"robustness.ood_split is {given.ood_split!r}; of the glyphs it must be ood"
-    if models and given.support_size > run.max_support:
+            known = _one_of(models, "robustness.models")
+            yield f"robustness.category_pair names {model!r}; it must be {known}"
+    if given.ood_categories == "folders" and kind != "photos":
+        yield f"robustness.ood_categories is 'folders', for photos, but dataset.kind is {kind}; take all"
+    if models and kind == "glyphs" and ood != "ood":
+        yield f"roles.ood is {ood!r}; of the glyphs it must be ood"
+    if models and given.choose_pair.support_size > run.max_support:
         yield (
-            f"robustness.support_size is {given.support_size}; it must be at most "
+            f"robustness.choose_pair.support_size is {given.choose_pair.support_size}; it must be at most "
             f"covlasso.max_support, {run.max_support}"
         )
     for model in models:
@@ -191,16 +194,16 @@ def _robustness(run: Run) -> Iterator[str]:
 def _generalizability(run: Run) -> Iterator[str]:
     """What Tables 2 and 4 are made of."""
     given, splits = run.generalizability, run.dataset.splits
-    split = given.split or run.splits.fit
+    split = given.fit_split or run.roles.fit
     models = yield from _trained_here(run, "generalizability", given.models)
     if models and split not in splits:
         known = _one_of(splits, "dataset.splits")
-        yield f"generalizability.split is {split!r}; it must be {known}"
-    elif models and split == run.splits.test:
-        yield f"generalizability.split is {split!r}, which judges; take another of dataset.splits"
+        yield f"generalizability.fit_split is {split!r}; it must be {known}"
+    elif models and split == run.roles.test:
+        yield f"generalizability.fit_split is {split!r}, which judges; take another of dataset.splits"
     elif models and not splits[split].labels:
         yield (
-            f"generalizability.split is {split!r}, whose images have no labels; take another of "
+            f"generalizability.fit_split is {split!r}, whose images have no labels; take another of "
             "dataset.splits"
         )
     elif models:
@@ -220,7 +223,7 @@ def _generalizability(run: Run) -> Iterator[str]:
 def _learned(run: Run, split: str, models: list[str]) -> Iterator[str]:
     """How many images of each category W is learned on."""
     given, drawn = run.generalizability, run.drawn_per_category(split)
-    if given.balanced and run.dataset.name == "images":
+    if given.balanced and run.dataset.kind == "photos":
         if drawn is None or drawn < given.balanced:
             yield (
                 f"generalizability.balanced is {given.balanced}; dataset.splits.{split}."
@@ -230,7 +233,7 @@ def _learned(run: Run, split: str, models: list[str]) -> Iterator[str]:
             train = run.models[model].train
             if train and train.split != split:
                 yield (
-                    f"generalizability.split is {split!r} and models.{model}.train.split "
+                    f"generalizability.fit_split is {split!r} and models.{model}.train.split "
                     f"{train.split!r}; make them the same: what lies outside judges the balanced setting"
                 )
     counts = {
@@ -239,8 +242,9 @@ def _learned(run: Run, split: str, models: list[str]) -> Iterator[str]:
         f"dataset.splits.{split}.samples_per_category": drawn,
     }
     for key, count in counts.items():
-        if count and count < given.held_out:
-            yield f"generalizability.held_out is {given.held_out}; it must be at most {key}, {count}"
+        if count and count < given.held_out_every:
+            every = given.held_out_every
+            yield f"generalizability.held_out_every is {every}; it must be at most {key}, {count}"
 
 
 def _trained_here(run: Run, block: str, models: str | list[str]) -> Generator[str, None, list[str]]:

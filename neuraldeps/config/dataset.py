@@ -1,14 +1,33 @@
 """The images, and the roles that their splits play."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from neuraldeps.config.blocks import Block, Name, OfGlyphs, OfPhotos
+from neuraldeps.config.blocks import Block, Given, Name, OfGlyphs, OfPhotos, Options
 
 GLYPHS_PER_CATEGORY = 40
 # what is there to draw; a test holds it against the list of characters
 N_GLYPHS, N_OOD_GLYPHS = 1000, 392
+
+
+class OriginOptions(Options):
+    """Further arguments of timm's create_dataset."""
+
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        "name": "origin",
+        "root": "data_dir",
+        "split": "origin_split",
+        "class_map": "class_map",
+    }
+
+    input_key: Given[str] = Field(None, description="Name of the field that holds the image.")
+    target_key: Given[str] = Field(None, description="Name of the field that holds the label.")
+    num_samples: Given[int] = Field(
+        None, ge=1, description="Number of images in a webdataset that does not state it."
+    )
+    download: Given[bool] = Field(None, description="Whether timm may download the data set.")
 
 
 class ImageSplit(Block):
@@ -26,31 +45,6 @@ class ImageSplit(Block):
         None,
         description="Folder or tar file of the images; with csv, the folder that its paths are relative to.",
     )
-    dataset: OfPhotos[str | None] = Field(
-        None,
-        description="Name of a data set for timm's create_dataset, as hfds/NAME, torch/NAME or wds/NAME; null reads folders or a tar file.",
-    )
-    split: OfPhotos[str | None] = Field(
-        None, description="timm's name of the split within the data set or below data_dir."
-    )
-    class_map: OfPhotos[str | None] = Field(
-        None,
-        description="timm's class map: a .txt of folder names in the order of the categories, or a file with a mapping.",
-    )
-    input_key: OfPhotos[str | None] = Field(
-        None, description="Name of the field that holds the image, in a data set that timm reads."
-    )
-    target_key: OfPhotos[str | None] = Field(
-        None, description="Name of the field that holds the label, in a data set that timm reads."
-    )
-    num_samples: OfPhotos[int | None] = Field(
-        None,
-        ge=1,
-        description="Number of images in a webdataset that does not state it.",
-    )
-    dataset_download: OfPhotos[bool] = Field(
-        False, description="Whether timm may download the data set."
-    )
     csv: OfPhotos[str | None] = Field(
         None,
         description="Table of images with the columns path and label (a number, code or name, or empty), in place of a folder or data set.",
@@ -64,20 +58,35 @@ class ImageSplit(Block):
         ge=1,
         description="How many times each image is included; every view but the first is augmented by timm.",
     )
+    origin: OfPhotos[str | None] = Field(
+        None,
+        description="Name of a data set for timm's create_dataset, such as hfds/NAME, torch/NAME or wds/NAME; null reads folders or a tar file.",
+    )
+    origin_split: OfPhotos[str | None] = Field(
+        None, description="timm's name of the split within the data set or below data_dir."
+    )
+    origin_kwargs: OfPhotos[OriginOptions] = Field(
+        default_factory=OriginOptions,
+        description="Further arguments of timm's create_dataset.",
+    )
+    class_map: OfPhotos[str | None] = Field(
+        None,
+        description="timm's class map: a .txt of folder names in the order of the categories, or a file with a mapping.",
+    )
 
 
 class Dataset(Block):
     """The images, or the categories of imported logits."""
 
-    name: Literal["glyphs", "images", "logits"] = Field(
-        description="glyphs (embedded, no download), images (photos of your own or ImageNet's) or logits (all models import their logits)."
+    kind: Literal["glyphs", "photos", "logits"] = Field(
+        description="glyphs (embedded, no download), photos (your own or ImageNet's) or logits (all models import their logits)."
     )
     n_categories: int = Field(
         ge=2, description=f"Number of categories; of glyphs there are {N_GLYPHS}."
     )
     categories: OfPhotos[str | None] = Field(
         None,
-        description="Codes and names of the categories, in the order of the networks' outputs: a subset of timm's ImageNetInfo, as imagenet-1k, or a .csv with the columns code and name; null takes the names of the images' folders.",
+        description="Codes and names of the categories, in the order of the networks' outputs: a subset of timm's ImageNetInfo, such as imagenet-1k, or a .csv with the columns code and name; null takes the names of the images' folders.",
     )
     n_ood: OfGlyphs[int] = Field(
         300,
@@ -91,9 +100,12 @@ class Dataset(Block):
 
 
 class Roles(Block):
-    """Which split dependencies are fitted on, and which split judges them."""
+    """What the splits of dataset.splits are for."""
 
     fit: str = Field("fit", description="The split whose second moment CovLasso is solved on.")
     test: str = Field(
         "test", description="The split that judges; the paper takes the same split for both."
+    )
+    ood: str = Field(
+        "ood", description="The split with out-of-distribution images, which Table 3 needs."
     )

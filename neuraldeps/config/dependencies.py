@@ -1,28 +1,10 @@
-"""Second moments and the solver."""
+"""The solver."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from neuraldeps.config.blocks import Block
-
-
-class Moments(Block):
-    """The uncentred second moment of the logits."""
-
-    gauge: Literal["raw", "zero_mean"] = Field(
-        "raw",
-        description="Whether logits are taken as they are (raw, as in the paper) or with each image's mean logit subtracted (zero_mean).",
-    )
-
-
-class Dask(Block):
-    """Where reductions over images run."""
-
-    scheduler: str | None = Field(
-        None,
-        description="Address of a running Dask scheduler (tcp://...); null reduces on the threads of the job itself.",
-    )
 
 
 class CovLasso(Block):
@@ -44,7 +26,4 @@ class CovLasso(Block):
     exclude_own: bool = Field(
         True,
         description="Whether, between two networks, the target's own category is left out of the sources.",
-    )
-    categories_per_job: int = Field(
-        1000, ge=1, description="Number of target categories that one job solves."
     )

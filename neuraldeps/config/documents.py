@@ -6,12 +6,12 @@ from typing import Any
 import yaml
 from pydantic.fields import FieldInfo
 
-from neuraldeps.config.blocks import Block, OnlyFor, Path, Unfilled, block_in, dotted
+from neuraldeps.config.blocks import Block, OnlyFor, Options, Path, Unfilled, block_in, dotted
 from neuraldeps.config.run import Run
 
 Schema = dict[str, Any]
 SIGNS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
-ONLY = {"images": " *Photos only.*", "glyphs": " *Glyphs only.*"}
+ONLY = {"photos": " *Photos only.*", "glyphs": " *Glyphs only.*"}
 END = "\n..."  # YAML writes it after a value that stands alone
 PLURALS = {"number": "numbers", "integer": "integers", "text": "texts"}
 
@@ -62,9 +62,10 @@ def _rows(block: type[Block], path: Path, only: str | None = None) -> list[str]:
         inner, named = block_in(field)
         if only not in (None, name):
             continue
-        if inner is None or named:
+        is_options = inner is not None and issubclass(inner, Options)
+        if inner is None or named or is_options:
             rows.append(_row((*path, name), block, name))
-        if inner:
+        if inner and not is_options:
             rows += _rows(inner, (*path, name, "<name>") if named else (*path, name))
     return rows
 
@@ -72,8 +73,21 @@ def _rows(block: type[Block], path: Path, only: str | None = None) -> list[str]:
 def _row(path: Path, block: type[Block], name: str) -> str:
     field, schema = block.model_fields[name], block.model_json_schema()["properties"][name]
     kinds = [ONLY[mark.kind] for mark in field.metadata if isinstance(mark, OnlyFor)]
-    meaning = (field.description or "").replace("|", r"\|") + "".join(kinds)
+    meaning = (field.description or "").replace("|", r"\|") + _among(field) + "".join(kinds)
     return f"| `{dotted(path)}` | {meaning} | {_allowed(schema)} | {_default(field)} |"
+
+
+def _among(field: FieldInfo) -> str:
+    """Options of another package that are known here."""
+    inner, _ = block_in(field)
+    if inner is None or not issubclass(inner, Options) or not inner.model_fields:
+        return ""
+    known = ", ".join(f"`{name}`" for name in inner.model_fields)
+    return (
+        f" Among them: {known}."
+        if inner.model_config["extra"] == "allow"
+        else f" Known are {known}."
+    )
 
 
 def _default(field: FieldInfo) -> str:
@@ -81,12 +95,16 @@ def _default(field: FieldInfo) -> str:
         return "required"
     if any(isinstance(mark, Unfilled) for mark in field.metadata):
         return ""
+    if field.default_factory:
+        return "`{}`"
     text = yaml.safe_dump(field.default, default_flow_style=True, width=1000, sort_keys=False)
     return f"`{text.split(END)[0].strip()}`"
 
 
 def _allowed(schema: Schema) -> str:
     """What a value may be, in words."""
+    if "$ref" in schema:
+        return "mapping"
     if kinds := schema.get("anyOf", schema.get("oneOf")):
         return ", or ".join(map(_allowed, kinds))
     if "enum" in schema or "const" in schema:

@@ -5,13 +5,21 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from neuraldeps.config.blocks import Block, Choices, Either, Name, OfGlyphs, TwoWords
+from neuraldeps.config.training import BareOptimizer, BareSchedule
+from neuraldeps.weight_penalties import FORMULAS, WEIGHT_PENALTIES
 
 TrainedModels = Annotated[Either[Literal["all"], list[str]], Choices("all, or a list")]
 Positive = Annotated[float, Field(gt=0)]
 
 
+class FinetuneOptimizer(BareOptimizer):
+    """The optimiser of fine-tuning: timm's create_optimizer_v2."""
+
+    lr: float = Field(0.01, gt=0, description="Peak learning rate.")
+
+
 class Finetune(Block):
-    """How all arms of Table 3 are fine-tuned. Option names are those of timm's training script."""
+    """How all arms of Table 3 are fine-tuned; what is not named here is as in the network's own training."""
 
     epochs: int = Field(1, ge=1, description="Passes over the training set.")
     samples_per_category: OfGlyphs[int] = Field(
@@ -20,14 +28,27 @@ class Finetune(Block):
     valid_samples_per_category: int = Field(
         4,
         ge=1,
-        description="Images of every category that the validation curve is computed on; of photos, the first ones of splits.test.",
+        description="Images of every category that the validation curve is computed on; of photos, the first ones of roles.test.",
     )
     batch_size: int = Field(256, ge=1, description="Images per update on each device.")
-    opt: str = Field("sgd", description="Name of timm's optimiser.")
-    lr: float = Field(0.01, gt=0, description="Peak learning rate.")
-    weight_decay: float = Field(5.0e-4, ge=0, description="Weight decay.")
-    momentum: float = Field(0.9, ge=0, le=1, description="Momentum of the optimiser.")
-    sched: str = Field("cosine", description="Name of timm's learning rate schedule.")
+    optimizer: FinetuneOptimizer = Field(default_factory=FinetuneOptimizer)
+    schedule: BareSchedule = Field(default_factory=BareSchedule)
+
+
+class ChoosePair(Block):
+    """Which dependencies an automatic category pair is chosen among."""
+
+    support_size: int = Field(
+        4,
+        ge=1,
+        description="Largest number of source categories in the dependencies that auto chooses a category pair among.",
+    )
+    shape_quantile: OfGlyphs[float] = Field(
+        0.75,
+        ge=0,
+        le=1,
+        description="Share of all pairs of categories that must be more alike in shape than the category pair that auto chooses.",
+    )
 
 
 class Robustness(Block):
@@ -42,33 +63,20 @@ class Robustness(Block):
         ge=1,
         description="How many times every network is trained and fine-tuned, each time with the next seed; the first is the seed of the run.",
     )
-    pair: Annotated[
+    category_pair: Annotated[
         Either[Literal["auto"], dict[str, TwoWords]], Choices("auto, or map models to pairs")
     ] = Field(
         "auto",
         description="The dependency that is cut off: auto chooses one, or a mapping from a network to [target, source], names or codes of two categories.",
     )
-    support_size: int = Field(
-        4,
-        ge=1,
-        description="Largest number of source categories in the dependencies that auto chooses a pair among.",
-    )
-    shape_quantile: OfGlyphs[float] = Field(
-        0.75,
-        ge=0,
-        le=1,
-        description="Share of all pairs of categories that must be more alike in shape than the pair that auto chooses.",
-    )
-    weight: float = Field(0.2, gt=0, description="Weight of the penalty in the loss.")
+    choose_pair: ChoosePair = Field(default_factory=ChoosePair)
+    penalty_weight: float = Field(0.2, gt=0, description="Weight of the penalty in the loss.")
     start_epochs: int | None = Field(
         None,
         ge=1,
         description="Epochs of the baseline's schedule after which fine-tuning starts (in the paper 60 of 90); null fine-tunes the finished baseline.",
     )
     finetune: Finetune = Field(default_factory=Finetune)
-    ood_split: str = Field(
-        "ood", description="The split of dataset.splits with out-of-distribution images."
-    )
     ood_categories: Annotated[
         Either[Literal["all", "folders"], list[str]], Choices("all, folders or a list")
     ] = Field(
@@ -86,8 +94,8 @@ class Variant(Block):
     images: Literal["new", "all"] = Field(
         description="Images that the cross-entropy is summed over: those of the new categories alone (the paper read literally), or all."
     )
-    penalty: Literal["l1", "l2"] = Field(
-        description="The penalty: l1 is strength * sum |W|, l2 is strength / 2 * sum W^2."
+    penalty: Literal[tuple(WEIGHT_PENALTIES)] = Field(  # type: ignore[valid-type]
+        description=f"The penalty: {FORMULAS}."
     )
     strengths: Annotated[list[Positive], Field(min_length=1)] = Field(
         description="Strengths of the penalty, in nats per image; of several, the one that is best on held-out training images is taken. The paper's literal reading takes the network's own weight decay."
@@ -115,14 +123,14 @@ class Generalizability(Block):
         ge=4,
         description="Number of images of the one new category that the balanced setting is learned on, as many of all other categories together, and as many again to judge on; null leaves this setting out.",
     )
-    split: str | None = Field(
+    fit_split: str | None = Field(
         None,
-        description="The split of dataset.splits whose images W is learned on; null takes splits.fit.",
+        description="The split of dataset.splits whose images W is learned on; null takes roles.fit.",
     )
     samples_per_category: int | None = Field(
         None, ge=2, description="Images of every category that W is learned on; null takes all."
     )
-    held_out: int = Field(
+    held_out_every: int = Field(
         4,
         ge=2,
         description="One in this many training images is held out to choose the strength of the penalty on.",

@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from neuraldeps.config.blocks import Block, Choices, Path, block_in, dotted, find_place, leaves_of
-from neuraldeps.config.renamed import find_new_name
+from neuraldeps.config.renamed import find_new_name, find_new_value
 from neuraldeps.config.run import Run
 
 TYPES = {
@@ -81,7 +81,7 @@ def one_line(error: ErrorDetails, renamed: Mapping[str, str]) -> str:
     key, value = dotted(path), context.get("value", error["input"])
     block, field, within = find_place(Run, path)
     about = f" ({field.description.rstrip('.')})" if field and field.description else ""
-    if error["loc"][-1] == "[key]":
+    if error["loc"][-1] == "[key]" or kind == "invalid_key":
         return _wrong_name(path, kind)
     match kind:
         case "extra_forbidden":
@@ -89,8 +89,12 @@ def one_line(error: ErrorDetails, renamed: Mapping[str, str]) -> str:
         case "missing":
             meaning = about.strip(" ()") or _first_line(block.__doc__ if block else None)
             return f"missing key {key}; add it: {meaning}"
+        case "elsewhere":
+            return f"{key} has a key of its own, {context['key']}; give it there"
         case "literal_error":
-            return f"{key} is {value!r}; it must be {_choices(field)}"
+            if new_value := find_new_value(value, key):
+                return f"{key} is {_shown(value)}; it is now {new_value}"
+            return f"{key} is {_shown(value)}; it must be {_choices(field)}"
         case "too_short":
             return (
                 f"{key} has {len(value)} entries; it needs at least {context['min_length']}{about}"
@@ -113,7 +117,7 @@ def one_line(error: ErrorDetails, renamed: Mapping[str, str]) -> str:
 def _wrong_name(path: Path, kind: str) -> str:
     *parents, name = path
     of = dotted(parents)
-    if kind == "string_type":
+    if kind in ("string_type", "invalid_key"):
         return f"{of} has the name {name!r}, of type {type(name).__name__}; put it in quotes"
     return (
         f"{of}: the name {name!r} is not allowed; use letters, digits, '.', '_', '+' and single '-'"
@@ -123,9 +127,13 @@ def _wrong_name(path: Path, kind: str) -> str:
 def _unknown(path: Path, value: Any, renamed: Mapping[str, str]) -> str:
     """An unknown key: what it is called now, is like, or where it belongs."""
     *parents, name = path
-    for old in [path, *((*path, *within) for within, _ in leaves_of(value))]:
+    leaves = (((*path, *within), leaf) for within, leaf in leaves_of(value))
+    for old, given in [*leaves, (path, value)]:
         if new_name := find_new_name(old, renamed):
-            return f"unknown key {dotted(old)}; it is now {new_name}"
+            new_value = find_new_value(given, dotted(old), new_name)
+            shown = str(given).lower() if isinstance(given, bool) else given
+            also = f", and {shown} is now {new_value}" if new_value else ""
+            return f"unknown key {dotted(old)}; it is now {new_name}{also}"
     block = find_place(Run, tuple(parents)).block
     known = list(block.model_fields) if block else []
     if near := difflib.get_close_matches(str(name), known, n=1):

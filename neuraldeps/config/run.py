@@ -6,10 +6,11 @@ from pydantic import Field
 
 from neuraldeps.config.blocks import Block, Choices, Either, Name, TwoWords, fill
 from neuraldeps.config.dataset import GLYPHS_PER_CATEGORY, Dataset, Roles
-from neuraldeps.config.dependencies import CovLasso, Dask, Moments
+from neuraldeps.config.dependencies import CovLasso
 from neuraldeps.config.experiments import Generalizability, Robustness
 from neuraldeps.config.networks import Extraction, Model
 from neuraldeps.config.outputs import Figures, Tables
+from neuraldeps.config.resources import Resources
 
 
 class Run(Block):
@@ -21,7 +22,7 @@ class Run(Block):
         description="Seed of every random draw: images, training, choices of categories.",
     )
     dataset: Dataset
-    splits: Roles = Field(default_factory=Roles)
+    roles: Roles = Field(default_factory=Roles)
     models: dict[Name, Model] = Field(
         min_length=1, description="The networks, by the names under which their results are filed."
     )
@@ -32,14 +33,17 @@ class Run(Block):
         "all",
         description="The ordered pairs of networks that dependencies are solved for: all, or a list of [source, target].",
     )
+    centering: Literal["none", "per_image"] = Field(
+        "none",
+        description="Whether second moments are of the logits as they are (none, as in the paper) or of each image's logits less their mean (per_image).",
+    )
     extraction: Extraction = Field(default_factory=Extraction)
-    moments: Moments = Field(default_factory=Moments)
-    dask: Dask = Field(default_factory=Dask)
     covlasso: CovLasso = Field(default_factory=CovLasso)
     robustness: Robustness = Field(default_factory=Robustness)
     generalizability: Generalizability = Field(default_factory=Generalizability)
     tables: Tables = Field(default_factory=Tables)
     figures: Figures = Field(default_factory=Figures)
+    resources: Resources = Field(default_factory=Resources)
 
     @property
     def max_support(self) -> int:
@@ -59,7 +63,7 @@ class Run(Block):
     def drawn_per_category(self, split: str) -> int | None:
         """Images of every category in a split; None where all photos are taken."""
         given = self.dataset.splits[split].samples_per_category
-        return given or (GLYPHS_PER_CATEGORY if self.dataset.name == "glyphs" else None)
+        return given or (GLYPHS_PER_CATEGORY if self.dataset.kind == "glyphs" else None)
 
     def filled(self, given: dict[str, Any]) -> dict[str, Any]:
         """The given configuration, as plain Python, with every default and size in place."""

@@ -9,7 +9,7 @@ from tests.cases.running import accepted, refused, run
 
 N, ROWS = 12, 400
 FIT = "results/logits/mine/fit.zarr"
-CONFIG = """dataset: {{name: logits, n_categories: {n}, splits: {{fit: {{}}, test: {{}}}}}}
+CONFIG = """dataset: {{kind: logits, n_categories: {n}, splits: {{fit: {{}}, test: {{}}}}}}
 models:
 {models}
 covlasso: {{max_support: 4, alpha: [0.01], relative_alpha: []}}

@@ -15,7 +15,7 @@ from tests.cases.running import accepted, refused
 CARD = "results/networks/net/card.json"
 CONFIG = {
     "dataset": {
-        "name": "images",
+        "kind": "photos",
         "n_categories": 4,
         "splits": {"fit": {"data_dir": "photos"}, "test": {"data_dir": "photos"}},
     },

@@ -22,7 +22,7 @@ def logits(folder, name="mine", n_categories=str(N), alpha="[0.01]", further="")
     """Imported logits of one network, with a name, a number and penalties as they are written."""
     folder.mkdir(exist_ok=True)
     text = f"""
-        dataset: {{name: logits, n_categories: {n_categories}, splits: {{fit: {{}}, test: {{}}}}}}
+        dataset: {{kind: logits, n_categories: {n_categories}, splits: {{fit: {{}}, test: {{}}}}}}
         models:
           {name}: {{logits: {{fit: fit.npy, test: test.npy}}}}
         covlasso: {{max_support: 4, alpha: {alpha}, relative_alpha: []}}
@@ -94,12 +94,15 @@ MISREAD = [
     ("seed: 1:30", "seed is 1:30 in line 1, which YAML reads in base 60; "),
     ("seed: 010", "seed is 010 in line 1, which YAML reads in base 8, as 8; "),
     ("seed: 1\nseed: 2", "seed stands twice, in lines 1 and 2; remove one"),
-    ("dataset:\n  name: a\n  name: b", "dataset.name stands twice, in lines 2 and 3; remove one"),
+    ("dataset:\n  kind: a\n  kind: b", "dataset.kind stands twice, in lines 2 and 3; remove one"),
     ("models: {a: {}, a: {}}", "models.a stands twice, in lines 1 and 1; remove one"),
     ("models: {1.5: {}}", "models has the name 1.5 in line 1, which YAML reads as a number; "),
     ("models: {2024-01-01: {}}", "models has the name 2024-01-01 in line 1, .* no text; "),
     ("models: {~: {}}", "models has the name ~ in line 1, which YAML reads as null; "),
-    ("robustness: {pair: {on: [a, b]}}", "robustness.pair has the name on .* true or false; "),
+    (
+        "robustness: {category_pair: {on: [a, b]}}",
+        "robustness.category_pair has the name on .* true or false; ",
+    ),
     ("tables: {table1: {cases: {a--b: 007}}}", "tables.table1.cases.a--b is 007 .* base 8"),
 ]
 
@@ -157,7 +160,7 @@ WRONG = [
     ("dataset.splits.fit", "~", r"splits\.fit is empty; indent its keys .* \{\} for the defaults"),
     ("models.mine.train", "~", r"models\.mine\.train is empty; indent its keys below it, or"),
     ("max_support", "4", r"unknown key max_support; did you mean covlasso\.max_support\?"),
-    ("splits.fit", "no", r'is False, of type bool; .* text: write "no", "off" or "false" in quo'),
+    ("roles.fit", "no", r'is False, of type bool; .* text: write "no", "off" or "false" in quo'),
     ("models.mine.architecture", "18", r'is 18, of type int; it must be text or null: write "18"'),
     ("models.mine.architecture", "2024-01-01", r'of type date; .* write "2024-01-01"'),
     ("models.mine.model_kwargs", "{a: {b: [.inf]}}", r"kwargs\.a\.b\[0\] is inf; it must be a fin"),
@@ -198,8 +201,9 @@ OF_THE_COMMAND_LINE = [
         {"max_support": 5, "exclude_own": False},
     ),
     ("covlasso", {"alpha": ["1e-2", "1"]}, {"alpha": [0.01, 1]}),
-    ("extraction", {"rows_per_shard": "null", "amp": "true"}, {"rows_per_shard": None}),
-    ("robustness", {"pair": {"mine": ["18", "1e-2"]}}, None),
+    ("resources", {"rows_per_shard": "null"}, {"rows_per_shard": None}),
+    ("extraction", {"torchcompile": "true"}, {"torchcompile": True}),
+    ("robustness", {"category_pair": {"mine": ["18", "1e-2"]}}, None),
     ("tables", {"table1": {"cases": {"mine--mine": "007"}}}, {"cases": {"mine--mine": "007"}}),
 ]
 
@@ -209,7 +213,7 @@ def test_text_of_the_command_line_is_what_its_key_wants(right, block, given, wan
     config = copy.deepcopy(right)
     config[block] = config.get(block, {}) | given
     if wanted is None:
-        with pytest.raises(InputError, match=r"--config: robustness\.pair names 'mine'"):
+        with pytest.raises(InputError, match=r"--config: robustness\.category_pair names 'mine'"):
             complete_config(config, [], {block: given})
         return
     complete_config(config, [], {block: given})

@@ -28,7 +28,7 @@ N = len(NAMES)
 TIMMS = {"input_size": (3, 16, 16), "mean": (0.5,) * 3, "std": (0.5,) * 3, "crop_pct": 1.0}
 CONFIG = """
 dataset:
-  name: images
+  kind: photos
   n_categories: 4
   splits: {{fit: {fit}, test: {test}}}
 models:
@@ -299,16 +299,16 @@ def test_a_folder_that_is_called_like_a_split_is_a_category(tmp_path, monkeypatc
 def test_several_splits_and_none_that_is_named_are_refused(photos):
     for split in "train", "val":
         folders(photos.parent / "data/own" / split)
-    message = r"data/own holds train and val; give dataset\.splits\.fit\.split: train or val$"
+    message = r"data/own holds train and val; give dataset\.splits\.fit\.origin_split: train or val$"
     refused_in_one_line(message, index, "data/own")
-    message = r"give dataset\.splits\.fit\.data_dir: data/own and split: train or val$"
+    message = r"give dataset\.splits\.fit\.data_dir: data/own and origin_split: train or val$"
     refused_in_one_line(message, index, "data")
     with tarfile.open("data.tar", "w") as archive:
         archive.add("data/own", "")
     refused_in_one_line(
         r"data\.tar holds train and val; make a tar file of each", index, "data.tar"
     )
-    spec = {"data_dir": "data/own", "split": "validation"}
+    spec = {"data_dir": "data/own", "origin_split": "validation"}
     found = index_images("fit", spec, categories=None, n_categories=4, seed=0)
     assert {path.split("/")[2] for path in found["path"].values} == {"val"}
 
@@ -541,7 +541,7 @@ def test_a_dry_run_finds_what_is_not_there(project):
     [
         ({"csv": "no.csv"}, None, r"key\.csv: no\.csv does not exist"),
         ({"csv": "c.csv", "data_dir": "no"}, None, r"key\.data_dir: no does not exist"),
-        ({"data_dir": "photos", "split": "val"}, None, r"key\.split is 'val', but photos has no"),
+        ({"data_dir": "photos", "origin_split": "val"}, None, r"key\.origin_split is 'val', but photos has no"),
         ({"data_dir": "photos"}, "no.csv", r"dataset\.categories: no\.csv does not exist"),
     ],
 )
@@ -549,7 +549,7 @@ def test_what_is_not_there_is_found_without_listing(photos, spec, categories, me
     Path("c.csv").touch()
     refused_in_one_line(message, check_there, spec, "key", categories)
     check_there({"data_dir": "photos", "csv": "c.csv"}, "key", "imagenet-1k")
-    check_there({"dataset": "hfds/some/where", "data_dir": "cache", "split": "val"}, "key")
+    check_there({"origin": "hfds/some/where", "data_dir": "cache", "origin_split": "val"}, "key")
 
 
 def test_advice_on_an_image_that_is_gone_leads_on(project):

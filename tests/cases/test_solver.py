@@ -50,7 +50,7 @@ def imported(folder, logits):
         sources["labels"][split] = f"{split}_labels.npy"
     config = {
         "dataset": {
-            "name": "logits",
+            "kind": "logits",
             "n_categories": values.shape[1],
             "splits": {"fit": {}, "test": {}},
         },

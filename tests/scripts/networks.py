@@ -9,7 +9,9 @@ from tests.options import extraction_config, training_config
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 SPEC = {"architecture": "test_efficientnet", "model_kwargs": {}}
-TRAINING = training_config(epochs=2, batch_size=32, lr=0.1, warmup_epochs=1)
+TRAINING = training_config(
+    epochs=2, batch_size=32, optimizer={"lr": 0.1}, schedule={"warmup_epochs": 1}
+)
 EXTRACTION = extraction_config(batch_size=50)
 N_CATEGORIES, N_OOD, SIZE = 12, 5, 32
 

@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ import xarray as xr
 from neuraldeps.cases import choose_case
 from neuraldeps.stores import open_store, provenance, write_store
 from scripts import tabulate_dependencies, tabulate_networks
+from tests.cards import card_with
 from tests.synthetic_results import NAMES, category_coords, evaluation_store
 
 PAPER = "reference/paper_tables.csv"
@@ -57,7 +57,7 @@ def test_tables_hold_one_case_per_pair_and_all_categories(tmp_path):
     notes = (tmp_path / "table1.md").read_text()
     assert "infer" in notes
     assert "can hardly move by construction" in notes
-    assert "gauge raw" in notes
+    assert "centering none" in notes
 
 
 def test_configured_cases_and_sizes_are_taken(tmp_path):
@@ -100,9 +100,7 @@ def test_networks_table_from_stores_and_cards(tmp_path):
     for path in paths:
         write_store(store, path)
     card = tmp_path / "card.json"
-    card.write_text(
-        json.dumps({"param_count": 2_500_000, "input_size": [1, 32, 32], "feature_dimension": 8})
-    )
+    card_with().to_json(card)
     tabulate_networks.main(
         paths,
         [str(card)],

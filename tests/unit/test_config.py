@@ -11,12 +11,13 @@ from jsonschema import Draft202012Validator
 from snakemake.utils import update_config
 
 from neuraldeps.config import Run, check_config
-from neuraldeps.config.blocks import Block, block_in, dotted
+from neuraldeps.config.blocks import Block, Options, block_in, dotted, fill, find_place
 from neuraldeps.config.dataset import N_GLYPHS, N_OOD_GLYPHS
 from neuraldeps.config.documents import in_place, json_schema
 from neuraldeps.config.renamed import RENAMED as RENAMED_KEYS
 from neuraldeps.config.renamed import find_new_name
 from neuraldeps.config.spelling import misread
+from neuraldeps.config.training import TransformOptions
 from neuraldeps.errors import InputError
 from neuraldeps.glyphs import load_categories
 
@@ -48,7 +49,7 @@ WRONG = [
     ("dataset.n_categories", DELETE, r"missing key dataset\.n_categories; add it: Number of"),
     ("dataset.n_categories", 0, r"dataset\.n_categories is 0; it must be at least 2"),
     ("dataset.n_categories", "many", r"dataset\.n_categories is 'many', of type str; .* integer"),
-    ("dataset.name", "cifar", r"dataset\.name is 'cifar'; it must be one of glyphs"),
+    ("dataset.kind", "cifar", r"dataset\.kind is 'cifar'; it must be one of glyphs"),
     ("models", {}, r"models has 0 entries; it needs at least 1"),
     ("models.resnet18.architecture", DELETE, r"missing key models\.resnet18\.architecture; add"),
     ("models.resnet18.checkpoint", "x.pth", r"resnet18 has train and checkpoint of .* exactly one"),
@@ -56,8 +57,8 @@ WRONG = [
     ("covlasso.alpha", [1.0, -0.5], r"covlasso\.alpha\[1\] is -0\.5; it must be greater than 0"),
     ("covlasso.relative_alpha", [2], r"covlasso\.relative_alpha\[0\] is 2; it must be at most 1"),
     ("covlasso.max_support", 1000, r"max_support is 1000; it must be less than .*n_categories"),
-    ("moments.gauge", "centred", r"moments\.gauge is 'centred'; it must be one of raw, zero_mean"),
-    ("splits.test", "val", r"splits\.test is 'val'; it must be one of dataset\.splits: fit"),
+    ("centering", "centred", r"centering is 'centred'; it must be one of none, per_image"),
+    ("roles.test", "val", r"roles\.test is 'val'; it must be one of dataset\.splits: fit"),
     ("pairs", [["resnet18", "vit"]], r"pairs\[0\] names 'vit'; it must be one of models"),
     ("pairs", "some", r"pairs is 'some'; it must be all, or be spelled out"),
     (
@@ -70,26 +71,38 @@ WRONG = [
     ("tables.table1.support_size", [4, 3], r"support_size is \[4, 3\]; it must rise"),
     ("dataset.splits.fit.csv", "a.csv", r"splits\.fit\.csv is for photos but .* is glyphs; remove"),
     (
-        "dataset.name",
-        "images",
+        "dataset.kind",
+        "photos",
         r"resnet18\.train\.split is 'train'; it must be one of dataset\.splits",
     ),
-    ("models.resnet18.train.aa", "rand-m9", r"train\.aa is for photos but .* is glyphs; remove it"),
+    (
+        "models.resnet18.train.augmentation",
+        {"aa": "rand-m9"},
+        r"train\.augmentation\.aa is for photos but .* is glyphs; remove it",
+    ),
     ("robustness.models", "some", r"robustness\.models is 'some'; it must be all, or a list"),
     ("robustness.models", ["vit"], r"names 'vit'; it must be one of the trained models: resnet18"),
-    ("robustness.pair", "best", r"robustness\.pair is 'best'; it must be auto, or map models"),
     (
-        "robustness.pair",
+        "robustness.category_pair",
+        "best",
+        r"category_pair is 'best'; it must be auto, or map models",
+    ),
+    (
+        "robustness.category_pair",
         {"vit": ["A", "B"]},
-        r"pair names 'vit'; it must be one of robustness\.mod",
+        r"category_pair names 'vit'; it must be one of robustness\.mod",
     ),
     (
         "robustness.ood_categories",
         "folder",
         r"ood_categories is 'folder'; it must be all, folders or",
     ),
-    ("robustness.support_size", 21, r"robustness\.support_size is 21; .*covlasso\.max_support, 20"),
-    ("robustness.ood_split", "far", r"ood_split is 'far'; it must be one of dataset\.splits: fit"),
+    (
+        "robustness.choose_pair",
+        {"support_size": 21},
+        r"robustness\.choose_pair\.support_size is 21; .*covlasso\.max_support, 20",
+    ),
+    ("roles.ood", "far", r"roles\.ood is 'far'; it must be one of dataset\.splits: fit"),
     (
         "robustness.start_epochs",
         9,
@@ -97,17 +110,29 @@ WRONG = [
     ),
     ("dataset.categories", "imagenet-1k", r"categories is for photos but .* glyphs; remove it"),
     ("robustness.ood_categories", "folders", r"is 'folders', for photos, but .*glyphs; take all"),
-    ("robustness.ood_split", "test", r"ood_split is 'test'; of the glyphs it must be ood"),
-    ("generalizability.held_out", 41, r"held_out is 41; .*splits\.fit\.samples_per_category, 40"),
-    ("generalizability.held_out", 501, r"held_out is 501; .*generalizability\.balanced, 500"),
-    ("models.resnet18.train.devices", 0, r"devices is 0; it must be at least 1"),
+    ("roles.ood", "test", r"roles\.ood is 'test'; of the glyphs it must be ood"),
+    (
+        "generalizability.held_out_every",
+        41,
+        r"held_out_every is 41; .*splits\.fit\.samples_per_category, 40",
+    ),
+    (
+        "generalizability.held_out_every",
+        501,
+        r"held_out_every is 501; .*generalizability\.balanced, 500",
+    ),
+    ("models.resnet18.train.trainer", {"devices": 0}, r"devices is 0; it must be at least 1"),
     ("generalizability.models", "some", r"generalizability\.models is 'some'; it must be all, or"),
     (
-        "generalizability.split",
+        "generalizability.fit_split",
         "train",
-        r"generalizability\.split is 'train'; it must be one of data",
+        r"generalizability\.fit_split is 'train'; it must be one of data",
     ),
-    ("generalizability.split", "test", r"split is 'test', which judges; take another of dataset"),
+    (
+        "generalizability.fit_split",
+        "test",
+        r"fit_split is 'test', which judges; take another of dataset",
+    ),
     (
         "generalizability.new",
         [0.1, 999],
@@ -128,7 +153,7 @@ def test_names_key_value_and_fix_on_one_line(path, value, message):
 
 def test_a_few_categories_need_no_sizes():
     logits = {"logits": {"fit": "fit.npy", "test": "test.npy"}}
-    dataset = {"name": "logits", "n_categories": 10, "splits": {"fit": {}, "test": {}}}
+    dataset = {"kind": "logits", "n_categories": 10, "splits": {"fit": {}, "test": {}}}
     config = {"dataset": dataset, "models": {"mine": logits}}
     filled = check_config(config, "config.yaml")
     assert filled["covlasso"]["max_support"] == 9
@@ -162,7 +187,7 @@ def test_labels_and_paths_are_of_imported_logits(part):
 
 PHOTOS = [
     ({}, r"splits\.fit has no images; add data_dir"),
-    ({"csv": "a.csv", "split": "train"}, r"splits\.fit has csv and one of dataset, split"),
+    ({"csv": "a.csv", "origin_split": "train"}, r"splits\.fit has csv and one of origin, origin_s"),
     ({"data_dir": "a", "samples": 3, "samples_per_category": 1}, r"samples_per_category; give one"),
     ({"datadir": "a"}, r"unknown key dataset\.splits\.fit\.datadir; did you mean data_dir"),
     ({"data_dir": "a", "n_views": 0}, r"n_views is 0; it must be at least 1"),
@@ -180,9 +205,13 @@ def test_photos_come_from_one_source(split, message):
 LEARNED = [
     ("models.learner.train.split", "test", r"train\.split is 'test', which judges; take another"),
     ("models.learner.train.split", "ood", r"train\.split is 'ood', whose images have no labels"),
-    ("dataset.splits.train", {"dataset": "wds/x"}, r"is 'train', which can only be read through"),
+    ("dataset.splits.train", {"origin": "wds/x"}, r"is 'train', which can only be read through"),
     ("models.learner.train.batch_size", 13, r"batch_size is 13; mixup and cutmix want it even"),
-    ("generalizability.split", "ood", r"split is 'ood', whose images have no labels; take another"),
+    (
+        "generalizability.fit_split",
+        "ood",
+        r"fit_split is 'ood', whose images have no labels; take another",
+    ),
     ("generalizability.balanced", 8, r"balanced is 8; .*splits\.train\.samples_per_category must"),
     (
         "dataset.splits.train.samples_per_category",
@@ -195,9 +224,9 @@ LEARNED = [
         r"is 'train' and models\.learner\.train\.split 'fit'; make",
     ),
     (
-        "models.learner.train.remode",
-        "blur",
-        r"remode is 'blur'; it must be one of const, rand, pixel",
+        "models.learner.train.augmentation.erase_kwargs",
+        {"mode": "blur"},
+        r"erase_kwargs\.mode is 'blur'; it must be one of const, rand, pixel",
     ),
 ]
 
@@ -264,9 +293,113 @@ def test_an_old_key_is_refused_with_its_new_name():
 
 
 def test_no_key_is_renamed_to_one_that_is_not_there_or_back():
-    known = {dotted(path) for path, _ in leaves(Run)}
-    assert set(RENAMED_KEYS.values()) <= known
-    assert not set(RENAMED_KEYS) & known
+    def is_key(name):
+        return not find_place(Run, tuple(name.split("."))).within
+
+    assert [new for new in RENAMED_KEYS.values() if not is_key(new)] == []
+    assert [old for old in RENAMED_KEYS if is_key(old)] == []
+
+
+def put(config, key, value):
+    """Write a value under a key, whatever stood there."""
+    *parents, last = key.split(".")
+    for parent in parents:
+        config = config.setdefault(parent, {})
+    config[last] = value
+
+
+@pytest.mark.parametrize("old", RENAMED_KEYS)
+def test_every_old_key_is_refused_with_its_new_name(old):
+    config, name = default(), "fit" if old.startswith("dataset") else "efficientnet"
+    put(config, old.replace("<name>", name), "text")
+    new = re.escape(RENAMED_KEYS[old].replace("<name>", name))
+    if old.startswith("extraction"):  # one key for all networks is now a key of each
+        new = new.replace("efficientnet", "<name>")
+    shown = re.escape(old.replace("<name>", name))
+    with pytest.raises(InputError, match=rf"^c: unknown key {shown}; it is now {new}$"):
+        check_config(config, "c")
+
+
+OLD_VALUES = [
+    (
+        "dataset",
+        default()["dataset"] | {"kind": "images"},
+        "dataset.kind is 'images'; it is now photos",
+    ),
+    ("centering", "zero_mean", "centering is 'zero_mean'; it is now per_image"),
+    (
+        "dataset",
+        {"name": "images"},
+        "dataset.name; it is now dataset.kind, and images is now photos",
+    ),
+    ("moments", {"gauge": "raw"}, "moments.gauge; it is now centering, and raw is now none"),
+    ("extraction", {"amp": True}, "extraction.precision, and true is now bfloat16 or float16"),
+    ("extraction", {"amp": False}, "extraction.precision, and false is now float32"),
+    ("splits", {"fit": "fit"}, "unknown key splits; it is now roles"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "message"), OLD_VALUES)
+def test_old_values_are_refused_with_their_new_names(key, value, message):
+    with pytest.raises(InputError, match=rf"{re.escape(message)}$"):
+        check_config(default() | {key: value}, "c")
+
+
+TRAIN = "models.learner.train"
+OPTIONS = [
+    (f"{TRAIN}.augmentation.transform_kwargs.hflip", 2, r"hflip is 2; it must be at most 1 \(Prob"),
+    (
+        f"{TRAIN}.augmentation.transform_kwargs.scale",
+        [0.1],
+        "scale has 1 entries; it needs at least 2",
+    ),
+    (
+        f"{TRAIN}.augmentation.mixup_kwargs.mode",
+        "both",
+        "mode is 'both'; it must be one of batch, ",
+    ),
+    (
+        f"{TRAIN}.augmentation.erase_kwargs.max_count",
+        1.5,
+        r"max_count is 1\.5, of type float; it must",
+    ),
+    (
+        f"{TRAIN}.schedule.sched_kwargs.noise",
+        float("inf"),
+        "kwargs.noise is inf; it must be a finite",
+    ),
+    (
+        f"{TRAIN}.optimizer.opt_kwargs.lr",
+        0.1,
+        "opt_kwargs.lr has a key of its own, lr; give it there",
+    ),
+    (
+        f"{TRAIN}.trainer.trainer_kwargs.gradient_clip_val",
+        5,
+        r"gradient_clip_val has a key of its own, train\.optimizer\.clip_grad; give it there",
+    ),
+    ("models.learner.data_kwargs.crop_pc", 1.0, r"data_kwargs\.crop_pc; did you mean crop_pct\?"),
+    ("models.learner.data_kwargs.std", [0.5, 0], r"std\[1\] is 0; it must be greater than 0"),
+    ("models.learner.model_kwargs", 3, "model_kwargs is 3, of type int; it must be a mapping"),
+    ("dataset.splits.fit.origin_kwargs.root", "a", "a key of its own, data_dir; give it there"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "message"), OPTIONS)
+def test_options_of_other_packages_are_checked_as_far_as_they_are_known(key, value, message):
+    config = yaml.safe_load((ROOT / "tests/workflow/folders.yaml").read_text())
+    put(config, key, value)
+    with pytest.raises(InputError, match=message) as caught:
+        check_config(config, "c")
+    assert "\n" not in str(caught.value)
+    assert key.partition(".")[0] in str(caught.value)
+
+
+def test_options_of_other_packages_are_passed_on_as_they_were_written():
+    given = {"lr_noise": [0.4, 0.9], "hflip": None, "interpolation": "bicubic", "extra": None}
+    filled = fill(TransformOptions, given)
+    assert filled == {name: given[name] for name in ("lr_noise", "interpolation", "extra")}
+    assert TransformOptions.model_validate(given).given() == filled
 
 
 def test_the_overlay_of_seeds_changes_nothing_else():
@@ -278,10 +411,26 @@ def test_the_overlay_of_seeds_changes_nothing_else():
 
 
 OTHER_KINDS = [
-    ("images", "dataset.n_ood", 10, r"dataset\.n_ood is for glyphs but dataset\.name is images"),
+    ("photos", "dataset.n_ood", 10, r"dataset\.n_ood is for glyphs but dataset\.kind is photos"),
     ("glyphs", "dataset.splits.fit.n_views", 2, r"fit\.n_views is for photos but .* is glyphs"),
-    ("glyphs", "models.resnet18.crop_pct", 1.0, r"resnet18\.crop_pct is for photos but .* glyphs"),
-    ("images", "robustness.shape_quantile", 0.5, r"shape_quantile is for glyphs but .* images"),
+    (
+        "glyphs",
+        "models.resnet18.data_kwargs",
+        {"crop_pct": 1.0},
+        r"resnet18\.data_kwargs\.crop_pct is for photos but .* glyphs",
+    ),
+    (
+        "glyphs",
+        "models.resnet18.train.augmentation",
+        {"transform_kwargs": {"train_crop_mode": "rrc"}},
+        r"augmentation\.transform_kwargs is for photos but .* glyphs",
+    ),
+    (
+        "photos",
+        "robustness.choose_pair",
+        {"shape_quantile": 0.5},
+        r"shape_quantile is for glyphs but .* photos",
+    ),
     ("logits", "dataset.img_size", 64, r"dataset\.img_size is for glyphs but .* is logits"),
 ]
 
@@ -289,7 +438,7 @@ OTHER_KINDS = [
 @pytest.mark.parametrize(("kind", "path", "value", "message"), OTHER_KINDS)
 def test_keys_of_another_kind_of_data_set_are_refused(kind, path, value, message):
     config = changed(path, value)
-    config["dataset"]["name"] = kind
+    config["dataset"]["kind"] = kind
     with pytest.raises(InputError, match=message + r".*; remove it$"):
         check_config(config, "config.yaml")
 
@@ -328,10 +477,10 @@ def test_paths_are_for_imported_logits():
 
 
 def leaves(block, path=()):
-    """Every key but those that hold a block."""
+    """Every key but those that hold a block; options of other packages, and those among them."""
     for name, field in block.model_fields.items():
         inner, named = block_in(field)
-        if inner is None or named:
+        if inner is None or named or issubclass(inner, Options):
             yield (*path, name), field
         if inner:
             yield from leaves(inner, (*path, name, "<name>") if named else (*path, name))
@@ -354,7 +503,7 @@ def blocks(block):
 def test_every_block_says_what_it_is_and_refuses_unknown_keys():
     for block in blocks(Run):
         assert block.__doc__ not in (None, Block.__doc__), block
-        assert block.model_config["extra"] == "forbid", block
+        assert block.model_config["extra"] == "forbid" or issubclass(block, Options), block
 
 
 def test_defaults_are_as_good_as_values_that_are_given():
@@ -368,7 +517,7 @@ def test_what_is_given_is_kept_as_it_was_written():
     assert new == [0.1, 0.05, 1]
     assert type(new[-1]) is int
     assert "checkpoint" not in filled["models"]["resnet18"]
-    assert filled["models"]["resnet18"]["train"]["hflip"] == 0.5
+    assert filled["models"]["resnet18"]["train"]["augmentation"]["color_jitter"] == 0.4
     assert json.loads(json.dumps(filled)) == filled, "plain Python alone"
 
 
@@ -377,8 +526,21 @@ def test_the_schema_and_the_table_of_keys_are_current():
     assert page == in_place(page), "run python -m neuraldeps.config"
     schema = json.loads((ROOT / "schemas/config.schema.json").read_text())
     assert schema == json_schema(), "run python -m neuraldeps.config"
+    rows = {row.split("`")[1]: row for row in page.splitlines() if row.startswith("| `")}
     for path, _ in leaves(Run):
-        assert f"| `{dotted(path)}` |" in page, path
+        assert dotted(path) in rows or f"`{path[-1]}`" in rows[dotted(path[:-1])], path
+
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_keys_in_the_documents_are_there(page):
+    begins = {key.partition(".")[0] for key in RENAMED_KEYS} | set(Run.model_fields)
+    for word in re.findall(r"`([a-z_]+(?:\.[a-z_0-9<>]+)+)(?:`|:)", page.read_text()):
+        path = tuple(word.split("."))
+        if path[0] in begins and path[-1] not in ("csv", "md", "json", "py"):
+            assert not find_place(Run, path).within, word
 
 
 def test_as_many_glyphs_as_there_are():

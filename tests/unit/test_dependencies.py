@@ -32,7 +32,7 @@ def stores(tmp_path_factory):
     paths = {}
     for a, b in (("f", "f"), ("f", "g"), ("g", "g")):
         paths[a, b] = str(folder / f"{a}--{b}.zarr")
-        moments = moment_dataset(logits[a], logits[b], "raw", (a, b))
+        moments = moment_dataset(logits[a], logits[b], "none", (a, b))
         write_store(moments, paths[a, b], contiguous=["second_moment"])
     return folder, logits, paths
 
@@ -189,7 +189,7 @@ def uncertified(tmp_path_factory):
     logits = write_logits(folder / "f.zarr", np.hstack([values, absent]), rows=2000)
     moments, paths = str(folder / "moments.zarr"), str(folder / "paths.zarr")
     write_store(
-        moment_dataset(logits, logits, "raw", ("f", "f")), moments, contiguous=["second_moment"]
+        moment_dataset(logits, logits, "none", ("f", "f")), moments, contiguous=["second_moment"]
     )
     dataset = solve_dataset(
         *(moments, moments, moments, ("f", "f")),

@@ -27,7 +27,15 @@ from tests.workflow.conftest import contents
 
 
 def reduce(source, target, path, scheduler=None):
-    main(source, target, str(path), models=("f", "g"), gauge="raw", scheduler=scheduler, threads=2)
+    main(
+        source,
+        target,
+        str(path),
+        models=("f", "g"),
+        centering="none",
+        scheduler=scheduler,
+        threads=2,
+    )
     return contents(path)
 
 
@@ -77,7 +85,7 @@ def impatient(monkeypatch):
 def refused(line, address):
     """A scheduler that is refused within seconds, in one line that names it."""
     began = time.monotonic()
-    message = f"^dask.scheduler is {re.escape(address)}: {line}"
+    message = f"^resources.dask_scheduler is {re.escape(address)}: {line}"
     with pytest.raises(InputError, match=message) as caught, engines.connect(address):
         pass
     assert "\n" not in str(caught.value)
@@ -87,7 +95,7 @@ def refused(line, address):
 @pytest.mark.usefixtures("impatient")
 def test_a_scheduler_that_does_not_answer_is_one_line(tmp_path, logits):
     paths = [str(tmp_path / f"{name}.zarr") for name in "fg"]
-    line = "dask.scheduler is tcp://127.0.0.1:9: nobody answers there; start a Dask scheduler"
+    line = "resources.dask_scheduler is tcp://127.0.0.1:9: nobody answers there; start a Dask scheduler"
     with pytest.raises(InputError, match=re.escape(line)):
         reduce(*paths, tmp_path / "m.zarr", "tcp://127.0.0.1:9")
 

@@ -68,8 +68,8 @@ def test_equals_replacing_one_logit_at_a_time(case, within, threads):
     np.testing.assert_array_equal(result.sums.size, np.abs(g).sum(0))
 
 
-@pytest.mark.parametrize("gauge", ["raw", "zero_mean"])
-def test_a_logit_replaced_by_its_equal_changes_nothing(tmp_path, gauge):
+@pytest.mark.parametrize("centering", ["none", "per_image"])
+def test_a_logit_replaced_by_its_equal_changes_nothing(tmp_path, centering):
     rng = np.random.default_rng(0)
     label = np.repeat([0, 1], 1000)
     g = rng.standard_normal((2000, N)).astype(np.float32)
@@ -78,7 +78,7 @@ def test_a_logit_replaced_by_its_equal_changes_nothing(tmp_path, gauge):
     path = write_logits(tmp_path / "g.zarr", g, rows=512)
     pair = np.array([[[1]], [[0]]], np.int32)
     candidates = Candidates.from_padded(np.arange(2), pair, np.ones(pair.shape))
-    file = LogitsFile(path, gauge)
+    file = LogitsFile(path, centering)
     result = evaluate(file, file, candidates, label)
     # of equal logits the first wins: category 1 never does
     right = (g.argmax(1) == 0) & (label == 0)
@@ -90,10 +90,10 @@ def test_a_logit_replaced_by_its_equal_changes_nothing(tmp_path, gauge):
 
 
 @pytest.mark.parametrize("within", [True, False])
-def test_zero_mean_logits_are_judged_as_they_were_fitted(case, within):
+def test_centred_logits_are_judged_as_they_were_fitted(case, within):
     (f_path, g_path), label, support, coef = case
     source, target = (
-        LogitsFile(path, "zero_mean") for path in (g_path if within else f_path, g_path)
+        LogitsFile(path, "per_image") for path in (g_path if within else f_path, g_path)
     )
     f, g = (values - values.mean(1, keepdims=True) for values in map(values_of, (f_path, g_path)))
     f = g if within else f

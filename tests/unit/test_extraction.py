@@ -5,7 +5,6 @@ import subprocess
 import sys
 import textwrap
 import time
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -147,7 +146,7 @@ def test_all_batches_have_one_size(images, tmp_path, batch_size, rows, size):
     own = network()
     own.register_forward_hook(lambda _, inputs, __: sizes.add(len(inputs[0])))
     store = layout(images, tmp_path / "a.zarr", rows)
-    extract_logits(own, images, store, replace(OPTIONS, batch_size=batch_size))
+    extract_logits(own, images, store, extraction_options(batch_size=batch_size, device="cpu"))
     assert sizes == {size}
 
 
@@ -199,7 +198,12 @@ def test_an_infinite_logit_stops_the_job(images, tmp_path):
 
 def test_mixed_precision_is_near_and_stored_as_float32(images, whole, tmp_path):
     store = layout(images, tmp_path / "amp.zarr")
-    extract_logits(network(), images, store, replace(OPTIONS, amp=True))
+    extract_logits(
+        network(),
+        images,
+        store,
+        extraction_options(batch_size=24, device="cpu", precision="bfloat16"),
+    )
     store.finish()
     exact = xr.open_zarr(whole)["logits"].values
     near = xr.open_zarr(tmp_path / "amp.zarr")["logits"].values
@@ -211,7 +215,12 @@ def test_mixed_precision_is_near_and_stored_as_float32(images, whole, tmp_path):
 
 def test_a_compiled_network_gives_the_same_logits(images, whole, tmp_path):
     store = layout(images, tmp_path / "compiled.zarr")
-    extract_logits(network(), images, store, replace(OPTIONS, torchcompile="eager"))
+    extract_logits(
+        network(),
+        images,
+        store,
+        extraction_options(batch_size=24, device="cpu", torchcompile=True, backend="eager"),
+    )
     store.finish()
     assert_same_store(whole, tmp_path / "compiled.zarr")
 

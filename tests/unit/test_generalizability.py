@@ -12,6 +12,7 @@ from scipy.optimize import check_grad
 from neuraldeps import generalizability
 from neuraldeps.errors import InputError
 from neuraldeps.generalizability import (
+    SOLVERS,
     Split,
     TrainingLogits,
     Variant,
@@ -23,9 +24,9 @@ from neuraldeps.generalizability import (
     split_categories,
 )
 from neuraldeps.generalizability_table import table2, table2_notes, table4
-from neuraldeps.glyphs import data_config
 from neuraldeps.labels import position_among, rank_within_label
 from neuraldeps.stores import open_store, provenance, strings, write_store
+from neuraldeps.weight_penalties import WEIGHT_PENALTIES
 from scripts import (
     evaluate_new_categories,
     fit_new_categories,
@@ -36,6 +37,8 @@ from scripts import (
     train_base,
 )
 from scripts import split_categories as draw_split
+from tests.cards import card_with
+from tests.options import training_config
 
 N_BASE, N_NEW = 12, 3
 
@@ -282,12 +285,17 @@ def test_only_the_images_asked_for_are_read_and_held_once(tmp_path):
     ("images", "strengths", "held_out", "message"),
     [
         ("new", (0.1,), np.zeros(4, bool), "images: new, but no training image of a new category"),
-        ("all", (0.1, 1.0), np.zeros(4, bool), "held_out: 0 of 4 training images are held out"),
+        (
+            "all",
+            (0.1, 1.0),
+            np.zeros(4, bool),
+            "held_out_every: 0 of 4 training images are held out",
+        ),
         (
             "all",
             (0.1, 1.0),
             np.ones(4, bool),
-            "held_out: 4 of 4 training images are held out and 0",
+            "held_out_every: 4 of 4 training images are held out and 0",
         ),
     ],
 )
@@ -383,7 +391,7 @@ VARIANTS = {
 
 
 def fitted(folder, paths, name="weights.zarr", binary=False, **options):
-    given = {"samples_per_category": None, "held_out": 4, "model": "net", "seed": 0}
+    given = {"samples_per_category": None, "held_out_every": 4, "model": "net", "seed": 0}
     weights = folder / name
     fit_new_categories.main(
         paths["logits"],
@@ -429,6 +437,10 @@ def test_stores_of_weights_are_the_same_bytes_and_certified(stored):
     assert np.isfinite(learned["held_out_accuracy"].values[1]).all()
 
 
+def test_every_penalty_of_the_configuration_has_a_solver():
+    assert set(SOLVERS) == set(WEIGHT_PENALTIES)
+
+
 @pytest.mark.parametrize("binary", [False, True])
 def test_views_of_a_held_out_image_are_held_out_with_it(stored, monkeypatch, binary):
     folder, paths, _ = stored
@@ -445,7 +457,7 @@ def test_views_of_a_held_out_image_are_held_out_with_it(stored, monkeypatch, bin
         masks.append(held_out)
         return learn_variant(data, n_new, variant, held_out)
 
-    monkeypatch.setattr(fit_new_categories, "learn_variant", watch)
+    monkeypatch.setattr("neuraldeps.weights.learn_variant", watch)
     weights = fitted(folder, paths | {"logits": str(folder / "viewed.zarr")}, binary=binary)
     assert open_store(weights).attrs["n_images"] == len(image)
     for held_out in masks:
@@ -537,8 +549,8 @@ def test_weights_are_those_of_labelled_images(partly_labelled, options):
 def test_more_held_out_than_there_are_images_is_said_before_logits_are_read(stored):
     folder, paths, _ = stored
     (folder / "logits.zarr/logits/c/0/0").write_bytes(b"damaged")
-    with pytest.raises(InputError, match="held_out: 0 of 600 training images"):
-        fitted(folder, paths, held_out=500)
+    with pytest.raises(InputError, match="held_out_every: 0 of 600 training images"):
+        fitted(folder, paths, held_out_every=500)
 
 
 def test_logits_of_other_images_are_refused(stored):
@@ -586,7 +598,7 @@ def test_a_base_network_never_sees_a_new_category(tmp_path, monkeypatch):
     draw_split.main(str(bitmaps), str(categories), n_new=3, seed=0)
     split = read_split(str(categories))
     spec = {"architecture": "test_efficientnet"}
-    whole_card.write_text(json.dumps(data_config(32)))
+    card_with().to_json(whole_card)
     seen = []
 
     def watch(network, data, options, *, work_dir, **_):
@@ -600,7 +612,7 @@ def test_a_base_network_never_sees_a_new_category(tmp_path, monkeypatch):
         *map(str, (tmp_path / "model.safetensors", tmp_path / "curve.csv")),
         model="net",
         spec=spec,
-        options={"epochs": 1},
+        options=training_config(epochs=1),
         samples_per_category=4,
         valid_samples_per_category=2,
         seed=0,
@@ -622,9 +634,9 @@ def test_without_new_categories_a_base_network_is_the_baseline(tmp_path):
     categories, whole_card = tmp_path / "categories.csv", tmp_path / "whole.json"
     draw_split.main(str(bitmaps), str(categories), n_new=0, seed=0)
     spec = {"architecture": "test_efficientnet"}
-    how = {"model": "net", "spec": spec, "options": {"epochs": 1, "batch_size": 8}}
+    how = {"model": "net", "spec": spec, "options": training_config(epochs=1, batch_size=8)}
     how |= {"samples_per_category": 4, "valid_samples_per_category": 2, "seed": 3}
-    whole_card.write_text(json.dumps({"n_categories": 4, **data_config(32)}))
+    card_with(n_categories=4).to_json(whole_card)
     paths = [tmp_path / name for name in ("card.json", "a.safetensors", "a.csv")]
     train_base.main(str(bitmaps), str(categories), str(whole_card), *map(str, paths), **how)
     other = [str(tmp_path / name) for name in ("b.safetensors", "b.csv")]

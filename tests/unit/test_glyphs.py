@@ -45,7 +45,7 @@ def test_too_many_categories_are_refused(n_categories, n_ood, key):
 
 
 def test_no_two_categories_look_the_same_in_any_face():
-    bitmaps = glyphs.render_bitmaps([g for role in glyphs.load_categories() for g in role])
+    bitmaps = glyphs.draw_bitmaps([g for role in glyphs.load_categories() for g in role])
     assert bitmaps.any((2, 3)).all()
     for face in range(len(glyphs.FACES)):
         assert len(np.unique(bitmaps[:, face].reshape(len(bitmaps), -1), axis=0)) == len(bitmaps)
@@ -56,7 +56,7 @@ def test_bitmap_is_the_character_that_freetype_draws_for_matplotlib():
     from matplotlib.ft2font import FT2Font
 
     letter = glyphs.Glyph(ord("R"))
-    ours = glyphs.render_bitmaps([letter], ["DejaVuSerif"])[0, 0]
+    ours = glyphs.draw_bitmaps([letter], ["DejaVuSerif"])[0, 0]
     font = FT2Font(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSerif.ttf")
     font.set_size(glyphs.EM, 72)
     font.set_text("R")
@@ -73,4 +73,4 @@ def test_bitmap_is_the_character_that_freetype_draws_for_matplotlib():
 
 def test_a_glyph_that_does_not_fit_is_left_blank(monkeypatch):
     monkeypatch.setattr(glyphs, "EM", 90)
-    assert not glyphs.render_bitmaps([glyphs.Glyph(ord("W"))], ["DejaVuSans"]).any()
+    assert not glyphs.draw_bitmaps([glyphs.Glyph(ord("W"))], ["DejaVuSans"]).any()

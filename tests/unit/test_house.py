@@ -1,8 +1,10 @@
 """The house keeps its own promises: names, pins, pictures and light imports."""
 
+import ast
 import re
 import subprocess
 import sys
+import tokenize
 import tomllib
 from itertools import chain
 from pathlib import Path
@@ -12,6 +14,8 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+STAGES = ("images", "networks", "logits", "moments", "covlasso", "evaluation")
+STAGES += ("generalizability", "robustness")
 NETWORK_PACKAGES = {"torch", "torchvision", "timm", "lightning"}
 
 
@@ -32,6 +36,28 @@ def rules():
     for file in sorted((ROOT / "rules").glob("*.smk")):
         for text in re.split(r"^(?=rule )", file.read_text(), flags=re.M)[1:]:
             yield re.match(r"rule (\w+):", text)[1], text, file
+
+
+def snakefiles():
+    """Every file of the workflow, in the order in which Snakemake reads it."""
+    included = re.findall(r'^include: "(.+)"$', (ROOT / "Snakefile").read_text(), flags=re.M)
+    return [ROOT / name for name in included]
+
+
+def names(file):
+    """Line, name and whether it is defined there, for every name in a file that stands for a value."""
+    with file.open("rb") as lines:
+        tokens = list(tokenize.tokenize(lines.readline))
+    for before, token, after in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        line, column = token.start
+        if token.type == tokenize.STRING and "f" in token.string.split(token.string[-1])[0]:
+            inner = ast.walk(ast.parse(token.string))
+            yield from ((line, node.id, False) for node in inner if isinstance(node, ast.Name))
+        elif token.type == tokenize.NAME and before.string != ".":
+            is_function = before.string == "def" and before.start[1] == 0
+            is_constant = column == 0 and after.string == "="
+            if is_function or is_constant or after.string != "=":  # else a keyword
+                yield line, token.string, is_function or is_constant
 
 
 def test_lock_has_every_dependency():
@@ -80,6 +106,54 @@ def test_the_rule_graph_shows_every_rule():
     shown = set(re.findall(r">(\w+)</text>", picture))
     optional = {"extract_logits_part", "import_logits", "index_images", "index_balanced"}
     assert {name for name, _, _ in rules()} - optional <= shown
+
+
+def test_no_rule_refers_to_what_is_defined_later():
+    places = [(n, *name) for n, file in enumerate(snakefiles()) for name in names(file)]
+    defined = {}
+    for file, line, name, is_definition in places:
+        if is_definition:
+            defined.setdefault(name, (file, line))
+    assert {"SPLITS", "model_spec", "minutes"} <= set(defined)
+    early = [
+        (file, line, name) for file, line, name, _ in places if (file, line) < defined.get(name, ())
+    ]
+    assert not early, [f"{snakefiles()[file].name}:{line} {name}" for file, line, name in early]
+
+
+def test_no_stage_waits_for_a_later_one():
+    """Of the folders that a stage's rules name, themselves or by functions, all are an earlier one's."""
+    texts = {file.stem: file.read_text() for file in snakefiles()}
+    block = re.compile(r"^def (\w+)\(.*\n(?:(?: .*)?\n)*", flags=re.M)
+    functions = {one[1]: one[0] for one in block.finditer(texts["settings"] + texts["inputs"])}
+    for place, stage in enumerate(STAGES):
+        used, text = set(), texts[stage]
+        while more := set(re.findall(r"\w+", text)) & set(functions) - used:
+            used |= more
+            text += "".join(functions[name] for name in more)
+        folders = set(re.findall(r"results/(\w+)/", text)) - {"tables"}
+        assert folders <= set(STAGES[: place + 1]), stage
+
+
+def test_indexing_photos_imports_no_later_stage():
+    code = "import sys, scripts.index_images; print('neuraldeps.robustness' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert run.stdout.strip() == "False", run.stderr
+
+
+def test_settings_inputs_and_resources_are_apart_from_the_rules():
+    files = {file.name: list(names(file)) for file in snakefiles()}
+    assert set(files) == {file.name for file in (ROOT / "rules").glob("*.smk")}
+    assert list(files)[:3] == ["settings.smk", "inputs.smk", "resources.smk"]
+    constants = {
+        file for file, found in files.items() for _, name, here in found if here and name.isupper()
+    }
+    functions = {
+        file for file, found in files.items() for _, name, here in found if here and name.islower()
+    }
+    assert constants == {"settings.smk"}
+    assert functions == {"settings.smk", "inputs.smk", "resources.smk"}
+    assert len((ROOT / "Snakefile").read_text().splitlines()) <= 40
 
 
 def test_import_is_light():

@@ -309,7 +309,7 @@ def masked(tmp_path):
 
 
 def test_masked_categories_are_in_no_second_moment(masked):
-    with_masks, kept = (moment_dataset(path, path, "raw", ("m", "m")) for path in masked)
+    with_masks, kept = (moment_dataset(path, path, "none", ("m", "m")) for path in masked)
     others = np.delete(np.arange(N), [2, 9])
     moment = with_masks["second_moment"].values
     # the same products in another blocking of BLAS
@@ -322,8 +322,10 @@ def test_masked_categories_are_in_no_second_moment(masked):
 
 
 def test_masked_categories_swamp_the_mean_of_an_image(masked):
-    with pytest.raises(StoreError, match=r"zero_mean, but .*masked categories, \[2, 9\].*take raw"):
-        moment_dataset(masked[0], masked[0], "zero_mean", ("m", "m"))
+    with pytest.raises(
+        StoreError, match=r"per_image, but .*masked categories, \[2, 9\].*take none"
+    ):
+        moment_dataset(masked[0], masked[0], "per_image", ("m", "m"))
 
 
 def test_masked_targets_have_no_error(masked):
@@ -542,14 +544,14 @@ def pair(tmp_path_factory):
 )
 def test_images_in_another_order_are_refused(pair, source, target, message):
     with pytest.raises(StoreError, match=message) as caught:
-        moment_dataset(pair[source], pair[target], "raw", ("f", "g"))
+        moment_dataset(pair[source], pair[target], "none", ("f", "g"))
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("target", ["g", "bare", "some"])
 def test_images_in_one_order_are_taken(pair, target):
     for source in ("f", "f-paths"):
-        moments = moment_dataset(pair[source], pair[target], "raw", ("f", "g"))
+        moments = moment_dataset(pair[source], pair[target], "none", ("f", "g"))
         cross, own = moments["second_moment"].values[1, 4], (LOGITS[:, 1].astype(float) ** 2).mean()
         # float32 holds the planted multiple to about 1e-7
         assert cross == pytest.approx(0.75 * own, rel=1e-6)
@@ -559,7 +561,7 @@ def test_codes_that_nobody_gave_are_no_evidence(tmp_path, pair):
     codes = np.array([f"n{i:04d}" for i in range(N)])
     path = group(tmp_path / "coded.zarr", category_code=codes)
     bring(path, tmp_path / "out.zarr")
-    moment_dataset(str(tmp_path / "out.zarr"), pair["f"], "raw", ("c", "f"))
+    moment_dataset(str(tmp_path / "out.zarr"), pair["f"], "none", ("c", "f"))
 
 
 # ------------------------------------------------------------------------------------- planning
@@ -569,7 +571,7 @@ def configuration(logits, labels=None, n_categories=N):
     spec = {"logits": {"fit": logits}} | ({"labels": {"fit": labels}} if labels else {})
     return {
         "dataset": {"n_categories": n_categories},
-        "splits": {"fit": "fit", "test": "fit"},
+        "roles": {"fit": "fit", "test": "fit"},
         "models": {"m": spec, "other": {"architecture": "test_resnet"}},
     }
 

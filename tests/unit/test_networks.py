@@ -1,9 +1,12 @@
+import json
+
 import numpy as np
 import pytest
 import timm
 import torch
 from timm.data import create_transform, resolve_model_data_config
 
+from neuraldeps.card import NetworkCard
 from neuraldeps.checkpoints import weights_digest
 from neuraldeps.errors import InputError
 from neuraldeps.glyphs import data_config
@@ -32,14 +35,17 @@ def test_own_preprocessing_of_an_architecture_is_kept():
 
 
 def test_an_entry_of_the_configuration_comes_first():
-    network = build_network("net", {**SPEC, "mean": [0.1], "crop_pct": 0.9}, 7, data_config(32))
+    network = build_network(
+        "net", {**SPEC, "data_kwargs": {"mean": [0.1], "crop_pct": 0.9}}, 7, data_config(32)
+    )
     config = resolve_model_data_config(network)
     assert config["mean"] == (0.1,)
     assert config["crop_pct"] == 0.9
 
 
 def test_an_entry_of_null_leaves_what_the_images_say():
-    nulls = dict.fromkeys(("mean", "std", "interpolation", "crop_pct", "img_size"))
+    nulls = dict.fromkeys(("mean", "std", "interpolation", "crop_pct"))
+    nulls = {"data_kwargs": nulls, "img_size": None}
     network = build_network("net", {**SPEC, **nulls}, 7, data_config(32))
     assert resolve_model_data_config(network)["mean"] == (0.5,)
 
@@ -96,29 +102,56 @@ def test_a_download_that_fails_is_one_line(monkeypatch):
     refused("cannot be fetched .no route to host.; connect", build_network, "net", spec, 1000)
 
 
+def test_a_card_is_read_as_it_was_written(network, tmp_path):
+    for categories in None, [0, 2, 3]:
+        card = describe_network("net", SPEC, network, 7, categories=categories)
+        card.to_json(tmp_path / "card.json")
+        assert NetworkCard.from_json(tmp_path / "card.json") == card
+        written = json.loads((tmp_path / "card.json").read_text())
+        assert written.get("categories") == categories
+
+
+@pytest.mark.parametrize("text", ['{"model": "net"}', "[1, 2]", "{"])
+def test_a_file_that_is_no_card_is_said(text, tmp_path):
+    (tmp_path / "card.json").write_text(text)
+    with pytest.raises(
+        InputError, match=r"card\.json: is no card of a network .*; remove it"
+    ) as caught:
+        NetworkCard.from_json(tmp_path / "card.json")
+    assert "\n" not in str(caught.value)
+
+
 def test_card(network):
     card = describe_network("net", SPEC, network, 7)
-    assert card["feature_dimension"] == network.get_classifier().in_features
-    assert card["rank_bound"] == 7
-    assert card["param_count"] == sum(p.numel() for p in network.parameters())
-    assert card["input_size"] == [1, 32, 32]
-    rebuilt = build_network("net", SPEC, 7, card)
+    assert card.feature_dimension == network.get_classifier().in_features
+    assert card.rank_bound == 7
+    assert card.param_count == sum(p.numel() for p in network.parameters())
+    assert card.input_size == [1, 32, 32]
+    rebuilt = build_network("net", SPEC, 7, card.data_config)
     assert resolve_model_data_config(rebuilt) == resolve_model_data_config(network)
 
 
 @pytest.mark.parametrize(
     ("given", "trained_at", "judged_at"),
-    [({}, 160, 192), ({"img_size": 96}, 96, 96), ({"img_size": 96, "crop_pct": 0.7}, 96, 96)],
+    [
+        ({}, 160, 192),
+        ({"img_size": 96}, 96, 96),
+        ({"img_size": 96, "data_kwargs": {"crop_pct": 0.7}}, 96, 96),
+    ],
 )
 def test_finished_weights_are_judged_at_timms_test_size(given, trained_at, judged_at):
     spec = {"architecture": "test_mambaout", **given}
     network = build_network("net", spec, 7)
     for use_test_size, size in (False, trained_at), (True, judged_at):
         card = describe_network("net", spec, network, 7, use_test_size=use_test_size)
-        assert card["input_size"] == [3, size, size]
-        rebuilt = resolve_model_data_config(build_network("net", spec, 7, card))
-        assert list(rebuilt["input_size"]) == card["input_size"]
-        assert rebuilt["crop_pct"] == card["crop_pct"] == given.get("crop_pct", 1.0)
+        assert card.input_size == [3, size, size]
+        rebuilt = resolve_model_data_config(build_network("net", spec, 7, card.data_config))
+        assert list(rebuilt["input_size"]) == card.input_size
+        assert (
+            rebuilt["crop_pct"]
+            == card.crop_pct
+            == given.get("data_kwargs", {}).get("crop_pct", 1.0)
+        )
 
 
 def test_rank_bound_holds():
@@ -126,9 +159,9 @@ def test_rank_bound_holds():
     card = describe_network("net", SPEC, network, 500)
     with torch.inference_mode():
         logits = network(torch.randn(600, 1, 32, 32)).double()
-    assert card["rank_bound"] == card["feature_dimension"] + 1 < 500
+    assert card.rank_bound == card.feature_dimension + 1 < 500
     # float32 logits: singular values below 1e-5 of the largest are rounding
-    assert torch.linalg.matrix_rank(logits, rtol=1e-5) <= card["rank_bound"]
+    assert torch.linalg.matrix_rank(logits, rtol=1e-5) <= card.rank_bound
 
 
 def test_a_network_of_another_image_size_is_refused():

@@ -1,35 +1,31 @@
 """The library repeats no default of the configuration: what disagrees would train another network."""
 
-from dataclasses import MISSING, fields
-
 import pytest
 
-from neuraldeps.config import OF_PHOTOS
+from neuraldeps.config.networks import Extraction
+from neuraldeps.config.training import Train
 from neuraldeps.extraction import ExtractionOptions
-from neuraldeps.training import PhotoOptions, TrainingOptions
-from tests.options import extraction_config, training_config
-
-TRAINING = {*training_config(), "workers", "photos"} - {*OF_PHOTOS}
-PHOTOS = {*OF_PHOTOS} - {"split"}
+from neuraldeps.training import TrainingOptions
+from tests.options import training_config
 
 
 @pytest.mark.parametrize(
-    ("options", "names"),
-    [
-        (ExtractionOptions, {*extraction_config()}),
-        (TrainingOptions, TRAINING),
-        (PhotoOptions, PHOTOS),
-    ],
+    ("options", "block", "own"),
+    [(ExtractionOptions, Extraction, {"device", "backend"}), (TrainingOptions, Train, set())],
 )
-def test_every_option_of_the_configuration_must_be_given(options, names):
-    required = {
-        one.name for one in fields(options) if one.default is one.default_factory is MISSING
-    }
-    assert required == names
+def test_options_are_the_configurations_own(options, block, own):
+    assert issubclass(options, block)
+    declared = set(options.__annotations__)
+    assert declared == {"channels_last", *own}
+    assert options.model_fields["channels_last"].is_required()
 
 
-def test_a_glyphs_training_has_no_options_of_photos():
-    given = {name: value for name, value in training_config().items() if name not in OF_PHOTOS}
-    assert TrainingOptions.on_threads(given, 1).photos is None
-    with pytest.raises(TypeError, match="mixup_mode"):
-        TrainingOptions.on_threads({**given, "mixup": 0.0}, 1)
+def test_a_job_has_the_defaults_that_the_configuration_has():
+    given = training_config(epochs=7)
+    options = TrainingOptions.on_threads(given, 1)
+    assert options.epochs == 7
+    assert options.optimizer == Train().optimizer
+    assert options.augmentation == Train().augmentation
+    # a glyphs' training is given no options of photos
+    del given["augmentation"]
+    assert TrainingOptions.on_threads(given, 1).augmentation.mixup == 0

@@ -4,12 +4,12 @@ import torch
 from scipy import ndimage
 
 from neuraldeps import poses
-from neuraldeps.glyphs import load_categories, render_bitmaps
+from neuraldeps.glyphs import draw_bitmaps, load_categories
 
 
 @pytest.fixture(scope="module")
 def bitmaps():
-    return poses.bitmap_tensor(render_bitmaps(load_categories(30, 0)[0]))
+    return poses.bitmap_tensor(draw_bitmaps(load_categories(30, 0)[0]))
 
 
 def test_bytes_do_not_depend_on_threads(bitmaps):

@@ -1,4 +1,5 @@
 import json
+import runpy
 from pathlib import Path
 
 import dask
@@ -11,30 +12,37 @@ from distributed import LocalCluster
 from sklearn.linear_model import Lasso
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from neuraldeps import robustness_table
+from neuraldeps.cases import restriction
 from neuraldeps.checkpoints import save_checkpoint
+from neuraldeps.detection import OOD_METRICS, OodMetric, Ranking, ood_areas
 from neuraldeps.errors import InputError
-from neuraldeps.glyphs import data_config, load_categories, render_bitmaps
+from neuraldeps.glyphs import data_config, draw_bitmaps, load_categories
 from neuraldeps.logs import job_log
 from neuraldeps.moments import second_moment
 from neuraldeps.networks import build_network
+from neuraldeps.penalty import (
+    ARMS,
+    FINETUNED,
+    PENALISED,
+    Arm,
+    DependencyPenalty,
+    describe_penalties,
+)
 from neuraldeps.poses import PosedGlyphs, bitmap_tensor
 from neuraldeps.robustness import (
-    DependencyPenalty,
     baseline_penalty,
     choose_pair,
     measure_dependency,
     measure_scores,
-    restriction,
     robustness_dataset,
     shape_distances,
 )
 from neuraldeps.robustness_table import (
-    Ranking,
     arm_measures,
     bootstrap_differences,
     holm,
     mcnemar,
-    ood_areas,
     shown_table,
     table3,
     table3_notes,
@@ -48,7 +56,6 @@ from tests.workflow.conftest import contents
 
 N = 6
 NAMES = ["RED CAT", "RED DOG", "BLUE FISH", "GREEN BIRD", "BLUE BIRD", "OLD HOUSE"]
-ARMS = ("baseline", "control", "literal", "normalised")
 
 
 # --- the penalty
@@ -179,14 +186,36 @@ def test_shape_distances_are_the_formula():
     assert np.abs(np.diagonal(distance)).max() < 1e-12
 
 
+def test_a_further_penalty_is_one_entry(monkeypatch):
+    def squared(f_i, f_j):
+        return (f_i * f_j).mean().square()
+
+    monkeypatch.setitem(ARMS, "squared", Arm(squared, "CE + {weight:g} (E f_i f_j)^2"))
+    logits = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    assert DependencyPenalty(0, 1, 0.5, "squared")(logits, None) == 0.5 * 7**2
+
+
+def test_the_control_has_no_penalty():
+    assert ["control", *PENALISED] == FINETUNED
+    with pytest.raises(ValueError, match="control has no penalty; take one of literal, normalised"):
+        DependencyPenalty(0, 1, 0.2, "control")(torch.ones(2, 2), None)
+
+
+def test_the_notes_write_the_loss_of_every_penalty():
+    assert describe_penalties(0.2) == (
+        "literal: loss CE + 0.2 |E f_i f_j| as the paper writes it; normalised: "
+        "CE + 0.2 |E f_i f_j| / sqrt(E f_i^2 E f_j^2); expectations over the batch."
+    )
+
+
 # --- areas
 
 
 def test_a_case_by_hand():
     """Ranked out, in, out, in: precisions 1 and 2/3 at the hits; three of four pairs in order."""
-    aupr, auroc = ood_areas(np.array([-0.5, -0.9]), np.array([-0.2, -0.6]))
-    assert aupr == pytest.approx((1 + 2 / 3) / 2)
-    assert auroc == pytest.approx(3 / 4)
+    areas = ood_areas(np.array([-0.5, -0.9]), np.array([-0.2, -0.6]))
+    assert areas["aupr"] == pytest.approx((1 + 2 / 3) / 2)
+    assert areas["auroc"] == pytest.approx(3 / 4)
 
 
 @pytest.mark.parametrize("decimals", [12, 1])
@@ -195,10 +224,10 @@ def test_weighted_areas_are_scikit_learns(decimals):
     inside, outside = rng.normal(size=60).round(decimals), rng.normal(0.5, size=30).round(decimals)
     weight = rng.integers(0, 4, 90).astype(float)
     truth, score = np.repeat([0, 1], [60, 30]), np.r_[inside, outside]
-    oracle = (
-        average_precision_score(truth, score, sample_weight=weight),
-        roc_auc_score(truth, score, sample_weight=weight),
-    )
+    oracle = {
+        "aupr": average_precision_score(truth, score, sample_weight=weight),
+        "auroc": roc_auc_score(truth, score, sample_weight=weight),
+    }
     ranking = Ranking.of(inside, outside)
     assert ranking.areas(weight) == pytest.approx(oracle, abs=1e-12)
     assert ranking.areas(np.ones(90)) == pytest.approx(ood_areas(inside, outside), abs=1e-12)
@@ -255,7 +284,7 @@ PAIR = {
 
 
 def measure(planted, **options):
-    given = {"model": "net", "seed": 0, "dataset": "planted", "gauge": "raw", "alpha": [0.05]}
+    given = {"model": "net", "seed": 0, "dataset": "planted", "centering": "none", "alpha": [0.05]}
     with dask.config.set(scheduler="synchronous"):
         return robustness_dataset(planted, PAIR, compute=dask.compute, **given, **options)
 
@@ -302,7 +331,7 @@ def measured_by_script(planted, folder, name, **how):
         "model": "net",
         "seed": 0,
         "dataset": "planted",
-        "gauge": "raw",
+        "centering": "none",
         "ood_categories": "all",
     }
     given |= {"alpha": [0.05], "relative_alpha": []}
@@ -379,7 +408,7 @@ def test_a_dead_category_has_no_dependency():
 
 def test_a_dead_category_of_the_baseline_has_no_penalty_to_compare_at():
     with pytest.raises(
-        InputError, match=r"robustness\.pair: category 0, i of the pair, depends on no"
+        InputError, match=r"robustness\.category_pair: category 0, i of the pair, depends on no"
     ):
         baseline_penalty(np.diag([0.0, 1.0, 2.0]), 0, 1)
 
@@ -424,6 +453,24 @@ def test_no_image_that_is_known_to_be_in_distribution_is_said(partly_labelled):
     stores = {arm: paths | {"test": paths["ood"]} for arm, paths in stores.items()}
     with pytest.raises(InputError, match=r"ood_categories is 'all': no image of .*ood\.zarr has a"):
         measure(stores)
+
+
+def test_a_further_metric_is_one_entry(measured, monkeypatch):
+    def last(hits, alarms):
+        return alarms[-1] / (hits[-1] + alarms[-1])
+
+    monkeypatch.setitem(OOD_METRICS, "last", OodMetric("LAST", last, ".1f"))
+    tables = runpy.run_path(robustness_table.__file__)
+    frame = tables["table3"]({"net": [measured]}, n_bootstrap=5, seed=0)
+    assert frame["last"].tolist() == [50] * len(ARMS)
+    assert {"last_std", "last_diff", "last_low", "last_high"} <= set(frame)
+    shown, columns = tables["shown_table"](frame)
+    assert shown["last_text"].tolist() == ["50.0"] * len(ARMS)
+    headings = [column.heading for column in columns.values()]
+    at = headings.index("AUROC - control")
+    assert headings[at : at + 3] == ["AUROC - control", "LAST (%)", "LAST - control"]
+    notes = tables["table3_notes"]({"net": [measured]}, "", "", 5, with_paper=False)
+    assert any(note.startswith("AUPR, AUROC and LAST: anomaly score") for note in notes)
 
 
 # --- differences
@@ -528,9 +575,9 @@ def fine_tuned(tmp_path_factory):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("fine_tuned")
-    bitmaps = bitmap_tensor(render_bitmaps(load_categories(10, 0)[0]))
+    bitmaps = bitmap_tensor(draw_bitmaps(load_categories(10, 0)[0]))
     data = PosedGlyphs(bitmaps, 32, 4, 32, 0)
-    options = training_options(epochs=1, batch_size=32, lr=0.05)
+    options = training_options(epochs=1, batch_size=32, optimizer={"lr": 0.05})
 
     def tuned(name, penalty):
         spec = {"architecture": "test_efficientnet"}

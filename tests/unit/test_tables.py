@@ -9,6 +9,7 @@ from sklearn.metrics import top_k_accuracy_score
 from neuraldeps import tables
 from neuraldeps.cases import Category, choose_case, chosen_case, describe_case
 from neuraldeps.errors import InputError
+from tests.cards import card_with
 from tests.synthetic_results import CODES, NAMES, N, evaluation_store
 
 ERROR = "relative_error_positive"
@@ -264,20 +265,21 @@ def test_logits_without_labels_have_a_mean_and_no_accuracy():
     assert np.isnan(accuracies).all()
     assert mean == tables.top_accuracy(store)[1]
     shown = tables.display(
-        tables.networks_table({"a": (store.drop_vars("label"), {})}), tables.NETWORKS
+        tables.networks_table({"a": (store.drop_vars("label"), None)}), tables.NETWORKS
     )
     assert shown.iloc[0]["top1"] == "-"
 
 
 def test_networks_table_has_timms_columns_and_the_rank_bound():
-    card = {
-        "param_count": 11_689_512,
-        "input_size": [3, 224, 224],
-        "crop_pct": 0.875,
-        "interpolation": "bicubic",
-        "feature_dimension": 7,
-    }
-    frame = tables.networks_table({"a": (logits_store(), card), "b": (logits_store(1), {})})
+    card = card_with(
+        param_count=11_689_512,
+        input_size=[3, 224, 224],
+        crop_pct=0.875,
+        interpolation="bicubic",
+        feature_dimension=7,
+        rank_bound=8,
+    )
+    frame = tables.networks_table({"a": (logits_store(), card), "b": (logits_store(1), None)})
     timms = "model,img_size,top1,top1_err,top5,top5_err,param_count,crop_pct,interpolation"
     assert ",".join(frame.columns[:9]) == timms
     first, second = frame.iloc[0], frame.iloc[1]

@@ -40,11 +40,10 @@ def test_the_workflow_holds_from_the_images_to_all_tables(folder):
     jobs = planned(folder, CONFIG)
     seeds, settings, full, some = 5, 3, 4, 2
     assert jobs["train_backbone"] == full + some
-    # the base networks, and the further seeds' baselines
-    assert jobs["train_base"] == some * (seeds * settings + seeds - 1)
+    assert jobs["train_base"] == some * seeds * settings
     # what fine-tuning starts from and the baselines go on from; the further seeds' baselines
     assert jobs["train_start"] == full * seeds
-    assert jobs["train_baseline"] == full * (seeds - 1)
+    assert jobs["train_baseline"] == (full + some) * (seeds - 1)
     assert jobs["finetune_arm"] == full * seeds * 3
     assert jobs["index_balanced"] == seeds
     assert jobs["fit_new_categories"] == some * seeds * (settings + 1)
@@ -66,10 +65,14 @@ def test_schedules_are_the_papers():
     config = yaml.safe_load(CONFIG.read_text())
     models, variants = config["models"], config["generalizability"]["variants"]
     sgd, adamw = models["resnet50_500"]["train"], models["swin_t_500"]["train"]
-    assert (sgd["lr"], sgd["weight_decay"], sgd["momentum"]) == (0.1, 1e-4, 0.9)
-    assert (adamw["lr"], adamw["weight_decay"]) == (0.002, 0.05)
+    steps, adaptive = sgd["optimizer"], adamw["optimizer"]
+    assert (steps["lr"], steps["weight_decay"], steps["momentum"]) == (0.1, 1e-4, 0.9)
+    assert (adaptive["lr"], adaptive["weight_decay"]) == (0.002, 0.05)
     for name, train in ("literal", sgd), ("literal-adamw", adamw):
-        assert variants[name]["strengths"] == [train["weight_decay"]]
+        assert variants[name]["strengths"] == [train["optimizer"]["weight_decay"]]
     for train, milestones in (sgd, [30, 60]), (adamw, [60, 80]):
         assert (train["epochs"], train["batch_size"], train["split"]) == (90, 256, "train_500")
-        assert train["sched_kwargs"] == {"decay_milestones": milestones, "decay_rate": 0.1}
+        assert train["schedule"]["sched_kwargs"] == {
+            "decay_milestones": milestones,
+            "decay_rate": 0.1,
+        }

@@ -1,0 +1,33 @@
+"""How work is spread."""
+
+from pydantic import Field
+
+from neuraldeps.config.blocks import Block
+
+
+class Resources(Block):
+    """How work is spread over jobs, processes, machines and files: no number depends on it."""
+
+    gpu: int = Field(
+        0,
+        ge=0,
+        description="Number of GPUs that each job with a network asks for; a training asks for as many for each of its devices.",
+    )
+    workers: int = Field(
+        0, ge=0, description="Processes that decode images, in each job that extracts logits."
+    )
+    jobs_per_split: int = Field(
+        1, ge=1, description="Number of jobs that share the images of a split to extract logits."
+    )
+    rows_per_shard: int | None = Field(
+        None,
+        ge=1,
+        description="Images per shard of a store of logits; null takes shards of at most 32 MiB.",
+    )
+    targets_per_job: int = Field(
+        1000, ge=1, description="Number of target categories that one job solves CovLasso for."
+    )
+    dask_scheduler: str | None = Field(
+        None,
+        description="Address of a running Dask scheduler (tcp://...) for the reductions over images; null reduces on the threads of each job.",
+    )

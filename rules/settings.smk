@@ -1,0 +1,139 @@
+# What the rules take from the configuration: checked, then every constant after those it is made of.
+import re
+
+from snakemake.exceptions import WorkflowError
+
+from neuraldeps.arrays import check_headers, folder_state
+from neuraldeps.config import complete_config, count_new
+from neuraldeps.errors import InputError
+from neuraldeps.penalty import ARMS, BASELINE, FINETUNED, PENALISED
+
+try:
+    complete_config(config, workflow.configfiles, workflow.config_settings.config)
+    check_headers(config)
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+
+def one_of(names):
+    """A regular expression of names, of none if there are none."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+def in_order(entry):
+    """The same for any order of the keys: who moves a line of the configuration reruns nothing."""
+    if isinstance(entry, dict):
+        return {key: in_order(entry[key]) for key in sorted(entry)}
+    return entry
+
+
+def baseline_folder(model, seed):
+    """Where a network trained on all categories lies; those of further seeds lie below the first."""
+    own = f"results/networks/{model}"
+    return own if int(seed) == config["seed"] else f"{own}/seed{seed}/baseline"
+
+
+def arm_folder(model, seed, arm):
+    """Where the weights of an arm of Table 3 lie."""
+    if arm == BASELINE:
+        return baseline_folder(model, seed)
+    return f"results/robustness/{model}/seed{seed}/{arm}"
+
+
+# images and categories
+SPLITS = list(config["dataset"]["splits"])
+GLYPH_SPLITS = SPLITS if config["dataset"]["kind"] == "glyphs" else []
+PHOTO_SPLITS = SPLITS if config["dataset"]["kind"] == "photos" else []
+IS_IMAGENET = PHOTO_SPLITS and config["dataset"]["categories"] == "imagenet-1k"
+DATASET = "imagenet" if IS_IMAGENET else config["dataset"]["kind"]
+ROLES = {role: config["roles"][role] for role in ("fit", "test", "ood")}
+FIT, TEST, OOD = ROLES.values()
+JUDGED_SPLITS = list(dict.fromkeys([FIT, TEST]))
+N_CATEGORIES = config["dataset"]["n_categories"]
+BATCHES = -(-N_CATEGORIES // config["resources"]["targets_per_job"])
+# an input of the tables, cheap to make again, so that wrong names are found before any long work
+CHECKED = [] if DATASET == "logits" else ["results/images/categories.csv"]
+PAPER_TABLES = f"{workflow.basedir}/reference/paper_tables.csv"
+
+# networks and pairs of them
+MODELS = list(config["models"])
+IMPORTED = [model for model in MODELS if config["models"][model].get("logits")]
+NETWORKS = [model for model in MODELS if model not in IMPORTED]
+TRAINED = [model for model in MODELS if config["models"][model].get("train")]
+PAIRS = (
+    [(source, target) for source in MODELS for target in MODELS]
+    if config["pairs"] == "all"
+    else [tuple(pair) for pair in config["pairs"]]
+)
+
+# Table 3
+ROBUSTNESS = in_order(config["robustness"])
+ROBUST_MODELS = TRAINED if ROBUSTNESS["models"] == "all" else list(ROBUSTNESS["models"])
+ROBUST_SEEDS = [config["seed"] + number for number in range(ROBUSTNESS["seeds"])]
+ROBUST_SPLITS = list(dict.fromkeys(ROLES.values()))
+ROBUST_ARMS = list(ARMS)
+START_EPOCHS = ROBUSTNESS["start_epochs"]
+
+# Tables 2 and 4: in the paper's words 900 -> 100 is 900to100; the baseline knows all categories
+GENERAL = config["generalizability"]
+GENERAL_MODELS = TRAINED if GENERAL["models"] == "all" else list(GENERAL["models"])
+GENERAL_SEEDS = [config["seed"] + number for number in range(GENERAL["seeds"])]
+GENERAL_SPLIT = GENERAL["fit_split"] or FIT
+NEW_COUNTS = [count_new(new, N_CATEGORIES) for new in GENERAL["new"]]
+SETTINGS = {f"{N_CATEGORIES - n_new}to{n_new}": n_new for n_new in NEW_COUNTS}
+SETTING_OF_ONE = f"{N_CATEGORIES - 1}to1"
+TASKS = [(setting, "multiclass") for setting in SETTINGS]
+TASKS += [(SETTING_OF_ONE, "balanced")] if GENERAL["balanced"] else []
+GENERAL_RUNS = [
+    f"results/generalizability/{model}/{setting}/seed{seed}/{task}"
+    for model in GENERAL_MODELS
+    for setting, task in TASKS
+    for seed in GENERAL_SEEDS
+]
+# the sets of photos that something is made from
+USED_PHOTO_SPLITS = [
+    split
+    for split in PHOTO_SPLITS
+    if split in JUDGED_SPLITS
+    or split in [config["models"][model]["train"]["split"] for model in TRAINED]
+    or (ROBUST_MODELS and split in ROBUST_SPLITS)
+    or (GENERAL_MODELS and split == GENERAL_SPLIT)
+]
+
+# figures
+CHORD_MODEL = config["figures"]["chord"]["model"] or MODELS[0]
+# by the title of a figure's row, one curve per seed
+ARM_CURVES = {
+    f"{model}, {arm}": [
+        f"{arm_folder(model, seed, arm)}/curve.csv" for seed in ROBUST_SEEDS
+    ]
+    for model in ROBUST_MODELS
+    for arm in ROBUST_ARMS
+}
+BASE_CURVES = {
+    f"{model}, {setting}": [
+        f"results/generalizability/{model}/{setting}/seed{seed}/curve.csv"
+        for seed in GENERAL_SEEDS
+    ]
+    for model in GENERAL_MODELS
+    for setting in SETTINGS
+}
+CURVES = {
+    "training": {model: [f"results/networks/{model}/curve.csv"] for model in TRAINED},
+    "table2": BASE_CURVES,
+    "table3": ARM_CURVES,
+}
+
+
+wildcard_constraints:
+    model=one_of(MODELS),
+    source=one_of(MODELS),
+    target=one_of(MODELS),
+    split=one_of(SPLITS),
+    batch=r"\d+",
+    part=r"\d+",
+    seed=r"\d+",
+    arm=one_of(ROBUST_ARMS),
+    setting=one_of([*SETTINGS, SETTING_OF_ONE, BASELINE]),
+    task="multiclass|balanced",
+    trainings=one_of(CURVES),
