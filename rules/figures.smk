@@ -7,6 +7,7 @@ rule plot_star:
     """Draw the dependency that Table 1 shows for one pair as a star graph."""
     input:
         evaluation="results/evaluation/{source}--{target}.zarr",
+        cases="results/dependencies/cases.json",
         logits=f"results/logits/{{target}}/{TEST}.zarr",
     output:
         png=report(
@@ -34,11 +35,7 @@ rule plot_star:
         mem_mb=megabytes(2000),
         runtime=minutes(20),
     params:
-        fit=FIT,
         test=TEST,
-        cases=config["tables"]["table1"]["cases"],
-        support_size=config["tables"]["table1"]["support_size"],
-        choose_by=config["tables"]["table1"]["choose_by"],
         estimator=config["figures"]["star"]["estimator"],
     script:
         "../scripts/plot_star.py"
@@ -50,6 +47,7 @@ rule plot_star_panel:
         evaluations=[
             f"results/evaluation/{source}--{target}.zarr" for source, target in PAIRS
         ],
+        cases="results/dependencies/cases.json",
         logits=f"results/logits/{MODELS[0]}/{TEST}.zarr",
     output:
         png=report(
@@ -77,11 +75,7 @@ rule plot_star_panel:
         mem_mb=megabytes(2000),
         runtime=minutes(20),
     params:
-        fit=FIT,
         test=TEST,
-        cases=config["tables"]["table1"]["cases"],
-        support_size=config["tables"]["table1"]["support_size"],
-        choose_by=config["tables"]["table1"]["choose_by"],
         estimator=config["figures"]["star"]["estimator"],
     script:
         "../scripts/plot_star_panel.py"

@@ -9,6 +9,7 @@ from sklearn.linear_model import Lasso
 
 from neuraldeps.stores import provenance, strings, write_store
 from scripts import (
+    choose_cases,
     plot_chord,
     plot_contact_sheet,
     plot_correlation,
@@ -19,13 +20,8 @@ from scripts import (
 )
 from tests.synthetic_results import N, category_coords, evaluation_store
 
-CASE = {
-    "splits": ("fit", "test"),
-    "cases": "auto",
-    "support_size": [3, 4],
-    "choose_by": "lasso",
-    "estimator": "lasso",
-}
+AUTO = {"split": "fit", "cases": "auto", "support_size": [3, 4], "choose_by": "lasso"}
+CASE = {"test": "test", "estimator": "lasso"}
 
 
 @pytest.fixture
@@ -74,10 +70,12 @@ def test_star_and_panel(tmp_path, files):
         ),
         tmp_path / "logits.zarr",
     )
-    plot_star.main(evaluations[0], logits, *files, **CASE)
+    cases = str(tmp_path / "cases.json")
+    choose_cases.main(evaluations, cases, **AUTO)
+    plot_star.main(evaluations[0], cases, logits, *files, **CASE)
     assert drawn(files)
     size = Image.open(files[0]).size
-    plot_star_panel.main(evaluations, logits, *files, **CASE)
+    plot_star_panel.main(evaluations, cases, logits, *files, **CASE)
     assert drawn(files)
     assert Image.open(files[0]).size > size
 

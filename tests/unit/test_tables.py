@@ -1,3 +1,4 @@
+import json
 import re
 
 import numpy as np
@@ -7,11 +8,12 @@ import xarray as xr
 from sklearn.metrics import top_k_accuracy_score
 
 from neuraldeps import tables
-from neuraldeps.cases import Category, choose_case, chosen_case, describe_case
+from neuraldeps.cases import Category, choose_case, choose_cases, describe_case, read_case
 from neuraldeps.errors import InputError
 from tests.synthetic_results import CODES, NAMES, N, evaluation_store
 
 ERROR = "relative_error_positive"
+AUTO = {"split": "fit", "support_size": (3, 4), "choose_by": "lasso"}
 
 
 def planted(fit=(7, 3), test=(9, 3)):
@@ -25,6 +27,11 @@ def planted(fit=(7, 3), test=(9, 3)):
 
 def one_case(store=None, **options):
     return chosen_case(planted() if store is None else store, "auto", **options)
+
+
+def chosen_case(store, cases, **options):
+    (chosen,) = choose_cases([store], cases, **(AUTO | options))
+    return describe_case(store, chosen["target_category"], chosen["support_size"] - 1)
 
 
 def cells(line):
@@ -105,6 +112,39 @@ def test_case_from_the_configuration_by_name_code_or_character(wanted):
 def test_unknown_category_names_the_key():
     with pytest.raises(InputError, match=r"cases\.a--b: no category named 'horse'; give"):
         chosen_case(evaluation_store("a", "b"), {"a--b": "horse"})
+
+
+def test_every_pairs_case_is_told_with_why_and_is_read_back(tmp_path):
+    stores = [planted(), evaluation_store("a", "b", seed=1)]
+    stores[0].support[7, 3, 3:] = -1  # "at most 4" that holds three categories
+    stores[0][ERROR].loc[{"support_size": 4, "target_category": 7, "split": "fit"}] = 0.001
+    cases = choose_cases(stores, {"a--b": "|"}, **AUTO)
+    assert cases[0] == {
+        "source": "a",
+        "target": "a",
+        "target_category": 7,
+        "target_code": CODES[7],
+        "target_name": NAMES[7],
+        "support_size": 4,
+        "n_sources": 3,
+        "chosen": "auto",
+        "choose_by": "lasso",
+        "split": "fit",
+    }
+    assert (cases[1]["target_name"], cases[1]["chosen"]) == ("VERTICAL LINE", "config")
+    path = tmp_path / "cases.json"
+    path.write_text(json.dumps(cases[::-1]))
+    assert read_case(path, stores[0]) == describe_case(stores[0], 7, 3)
+
+
+def test_a_case_that_is_not_in_the_file_or_the_store_is_one_line(tmp_path):
+    path = tmp_path / "cases.json"
+    path.write_text(json.dumps(choose_cases([planted()], "auto", **AUTO)))
+    with pytest.raises(InputError, match=r"cases\.json: has no case of a--b; remove it"):
+        read_case(path, evaluation_store("a", "b"))
+    smaller = planted().isel(target_category=slice(7))
+    with pytest.raises(InputError, match=r"cases\.json: the case of a--a is not in its store"):
+        read_case(path, smaller)
 
 
 def test_markdown_has_as_many_cells_in_every_row(tmp_path):
