@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from neuraldeps.cases import Category
+from neuraldeps.cases import Category, categories
 from neuraldeps.figures.style import (
     BLUE,
     INK,
@@ -35,6 +36,18 @@ class Correlation:
     def n_below_bar(self) -> int:
         """Sources that Conjecture 1 screens out and that the solution holds all the same."""
         return int(np.count_nonzero((np.abs(self.correlation) < self.alpha) & (self.coef != 0)))
+
+
+def read_correlations(solved: xr.Dataset) -> list[Correlation]:
+    """The targets of a store that `solve_correlation` made, each over its allowed sources."""
+    known, is_allowed = categories(solved, "target_category"), solved.is_allowed.values
+    correlation, coef, alpha = (solved[name].values for name in ("correlation", "coef", "alpha"))
+    return [
+        Correlation(
+            category, correlation[t, is_allowed[t]], coef[t, is_allowed[t]], float(alpha[t])
+        )
+        for t, category in enumerate(known)
+    ]
 
 
 @styled
