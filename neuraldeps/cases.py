@@ -118,12 +118,16 @@ class Case:
         """Codes of the target and of its sources."""
         return [self.category.code, *(term.category.code for term in self.terms)]
 
+    def largest_first(self, estimator: str) -> list[Term]:
+        """The terms, those with the largest coefficients of an estimator first."""
+        return sorted(self.terms, key=lambda term: -abs(term.coef[estimator]))
+
     def equation(self, estimator: str, *, with_character: bool = True) -> str:
         """The right-hand side, largest coefficient first: ``0.240 EXCLAMATION MARK (!) - ...``."""
         if not self.terms:
             return "0"
         text = ""
-        for term in self.terms:
+        for term in self.largest_first(estimator):
             value = term.coef[estimator]
             sign = ("-" if value < 0 else "") if not text else (" - " if value < 0 else " + ")
             name = term.category.label if with_character else term.category.short

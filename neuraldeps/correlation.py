@@ -28,7 +28,7 @@ def solve_correlation(
     models : tuple of str
         Names of the source and the target network.
     n_targets : int
-        How many target categories are drawn; all where there are fewer.
+        How many target categories are drawn; all that have a logit where there are fewer.
     relative_alpha : float
         Penalty as a share of each target's alpha_max.
     exclude_own : bool
@@ -52,8 +52,10 @@ def solve_correlation(
     within = source == target
     stores = {"source": open_store(source_path), "target": open_store(target_path)}
     gram, cross = map_array(source_path, "second_moment"), cross_moment(pair_path, source)
-    n = stores["target"].sizes["source_category"]
-    targets = np.sort(np.random.default_rng(seed).choice(n, min(n_targets, n), replace=False))
+    power = np.diagonal(map_array(target_path, "second_moment")).copy()
+    living = np.flatnonzero(power > 0)  # a category without a logit has nothing to show
+    rng = np.random.default_rng(seed)
+    targets = np.sort(rng.choice(living, min(n_targets, len(living)), replace=False))
     excluded = within or exclude_own
     own = np.arange(len(gram)) == targets[:, np.newaxis]
     is_allowed = ~own if excluded else np.ones_like(own)
@@ -62,7 +64,7 @@ def solve_correlation(
     solution = solve_covlasso(
         gram,
         None if within else cross,
-        None if within else np.diagonal(map_array(target_path, "second_moment")).copy(),
+        None if within else power,
         # a target without any correlation has no dependency at any penalty
         alpha=np.where(alpha > 0, alpha, 1.0),
         targets=targets,

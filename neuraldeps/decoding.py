@@ -12,7 +12,7 @@ from timm.data import auto_augment, create_transform
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate
 
-from neuraldeps.errors import InputError
+from neuraldeps.errors import InputError, first_line
 from neuraldeps.images import Range
 from neuraldeps.labels import position_among, rank_within_label
 from neuraldeps.photos import open_indexed
@@ -143,7 +143,7 @@ class TrainingPhotos:
         except (AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"models.{data_config.get('model')}.train.augmentation: timm makes no such transform "
-                f"({_first_line(error)}); correct aa, color_jitter or transform_kwargs"
+                f"({first_line(error)}); correct aa, color_jitter or transform_kwargs"
             ) from error
         self._train = _Labelled.from_index(images, transform, categories)
         self._valid = _Labelled.from_index(validation, transform, categories, valid_per_category)
@@ -215,7 +215,7 @@ class _Photos(Dataset):
             # timm's own data set would put the next image in place of one that it cannot read
             image = _opened(self.source, path, position).convert(self.transform.mode)
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            return f"{path}: cannot be read as an image ({_first_line(error)}); mend or remove it"
+            return f"{path}: cannot be read as an image ({first_line(error)}); mend or remove it"
         return self.transform(image, position, int(self.rows.view[row]))
 
 
@@ -320,7 +320,3 @@ def _numbered(
         if isinstance(batch, str):
             raise InputError(f"{path}: {batch}")
         yield number, batch.numpy()
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

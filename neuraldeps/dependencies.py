@@ -1,6 +1,7 @@
 """Neural dependencies as labelled datasets: solved in batches, and gathered."""
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -70,7 +71,10 @@ def solve_dataset(
     -------
     xarray.Dataset
         The knots of the exact paths, and the solutions at the penalties (names end in
-        `_at_penalty`); supports are padded with -1, coefficients with 0.
+        `_at_penalty`); supports are padded with -1, coefficients with 0. A target that cannot be
+        certified ends no other's: its path ends at its last certified knot (`ended_by`), its
+        solution at a penalty is empty and has a squared error and a duality gap of NaN. The
+        attributes count both.
     """
     source, target = models
     within = source == target
@@ -91,7 +95,9 @@ def solve_dataset(
     kinds = [kind for kind, values in penalties.items() for _ in values]
     values = np.array([*alpha, *relative_alpha], float)
     at_penalties = [
-        solve_covlasso(gram, alpha=_penalty_of(path, kind, value), validate=False, **given)
+        solve_covlasso(
+            gram, alpha=_penalty_of(path, kind, value), or_empty=True, validate=False, **given
+        )
         for kind, value in zip(kinds, values, strict=True)
     ]
     variables = _at_knots(path, max_support) | _at_sizes(path, max_support)
@@ -101,13 +107,14 @@ def solve_dataset(
         "penalty_kind": ("penalty", strings(kinds)),
         "penalty_value": ("penalty", values),
     }
+    variables["ended_by"] = ("target_category", strings(path.ended_by.tolist()))
     config = {"models": list(models), "max_support": max_support, "exclude_own": exclude_own}
     config |= {kind: list(values) for kind, values in penalties.items()}
     paths = {"source": source_path, "target": target_path, "pair": pair_path}
     attrs = {
         "source": source,
         "target": target,
-        "gauge": stores["source"].attrs["gauge"],
+        "centering": stores["source"].attrs["centering"],
         "n_samples": stores["source"].attrs["n_samples"],
         "alpha_convention": "scikit-learn: 1/2 E[(g_i - w.f)^2] + alpha |w|_1, lambda = 2 alpha",
         **provenance(
@@ -118,7 +125,28 @@ def solve_dataset(
             packages=("numba",),
         ),
     }
-    return xr.Dataset(variables, coords=coords, attrs=attrs)
+    return _count_uncertified(xr.Dataset(variables, coords=coords, attrs=attrs))
+
+
+def _count_uncertified(dataset: xr.Dataset) -> xr.Dataset:
+    """Count in the attributes, and say in the log, how paths ended and what was not certified."""
+    ended_by = [str(reason) for reason in dataset["ended_by"].values]
+    dataset.attrs["paths_ended_by"] = dict(sorted(Counter(ended_by).items()))
+    empty = dataset["dual_gap_at_penalty"].isnull().sum("target_category").values.tolist()
+    dataset.attrs["uncertified_at_penalty"] = empty
+    cut = dataset["target_category"].values[[reason == "certificate" for reason in ended_by]]
+    if len(cut) or any(empty):
+        log.warning(
+            "%d of %d paths end where what comes next cannot be certified%s; solutions that cannot be "
+            "certified, at each penalty: %s",
+            *(
+                len(cut),
+                len(ended_by),
+                f" (the first is target {cut[0]})" if len(cut) else "",
+                empty,
+            ),
+        )
+    return dataset
 
 
 def _penalty_of(path: CovLassoPath, kind: str, value: float) -> np.ndarray:
@@ -148,9 +176,9 @@ def _at_knots(path: CovLassoPath, width: int) -> dict[str, Any]:
 
 
 def _at_sizes(path: CovLassoPath, width: int) -> dict[str, Any]:
-    """The last point before the support first exceeds each size."""
+    """The last point, or the last certified one, before the support first exceeds each size."""
     size = ("target_category", "support_size")
-    solutions = [path.at_support_size(k) for k in range(1, width + 1)]
+    solutions = [path.at_support_size(k, or_last=True) for k in range(1, width + 1)]
     support = np.stack([_padded(s.support, width, -1) for s in solutions], axis=1)
     coef = np.stack([_padded(s.coef, width, 0.0) for s in solutions], axis=1)
     return {
@@ -239,4 +267,4 @@ def gather_dataset(parts: Sequence[str]) -> xr.Dataset:
         variable.encoding = {}
         if variable.dtype != datasets[0].variables[name].dtype:
             gathered[name] = gathered[name].astype(datasets[0].variables[name].dtype)
-    return gathered
+    return _count_uncertified(gathered)

@@ -15,11 +15,13 @@ import zarr
 from numba import njit
 
 from neuraldeps.logs import progress
-from neuraldeps.moments import LogitsFile
+from neuraldeps.moments import Centering, LogitsFile, masked_categories
 
 GRAM_BYTES = 2**24  # of the normal equations that are solved at once
 SINGULAR = 1e-8  # part of a category's second moment that the others of a support leave unexplained
 ROWS = 2048  # images at once: a chunk of 1000 categories stays in the last-level cache
+# a replaced logit must meet its rivals unrounded: equal ones stay equal
+EXACT: dict[Centering, type[np.floating]] = {"none": np.float32, "per_image": np.float64}
 
 
 class Candidates(NamedTuple):
@@ -140,8 +142,8 @@ class Evaluation:
 class _Chunk(NamedTuple):
     """Some images, category-major, with what the arg-max needs of each."""
 
-    source: np.ndarray  # (source categories, rows) float32
-    target: np.ndarray  # (target categories, rows) float32
+    source: np.ndarray  # (source categories, rows), of a type that holds them exactly
+    target: np.ndarray  # (target categories, rows)
     label: np.ndarray  # (rows,) int32
     top: np.ndarray  # (rows,) int32, the winner
     first: np.ndarray  # (rows,) its logit
@@ -263,7 +265,7 @@ def _grouped(keys: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
 def _read(
     source: LogitsFile, target: LogitsFile, label: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """f, g and labels of `ROWS` images at a time; every shard is read once."""
+    """f, g and labels of `ROWS` images at a time, one array where f is g; every shard is read once."""
     array = zarr.open_array(f"{target.path}/logits", mode="r")
     rows = (array.shards or array.chunks)[0]
     for begin in progress(range(0, len(label), rows), "evaluate", None, "shard"):
@@ -272,15 +274,17 @@ def _read(
         f = g if source == target else source.rows(begin, end)
         for first in range(0, end - begin, ROWS):
             piece = slice(first, min(first + ROWS, end - begin))
-            yield f[piece], g[piece], label[begin:end][piece]
+            ours = g[piece].astype(EXACT[target.centering], copy=False)
+            theirs = ours if f is g else f[piece].astype(EXACT[source.centering], copy=False)
+            yield theirs, ours, label[begin:end][piece]
 
 
 def _chunk(f: np.ndarray, g: np.ndarray, label: np.ndarray | None) -> _Chunk:
     """Arrange images for `_add_targets`; without labels the winners take their place."""
     top, first, runner_up, second = _two_highest(g)
     truth = top if label is None else label.astype(np.int32)
-    g_columns = np.ascontiguousarray(g.T, np.float32)
-    f_columns = g_columns if f is g else np.ascontiguousarray(f.T, np.float32)
+    g_columns = np.ascontiguousarray(g.T)
+    f_columns = g_columns if f is g else np.ascontiguousarray(f.T)
     by_label, by_top = (_grouped(keys, g.shape[1]) for keys in (truth, top))
     return _Chunk(f_columns, g_columns, truth, top, first, runner_up, second, *by_label, *by_top)
 
@@ -311,7 +315,8 @@ def evaluate(
     -------
     Evaluation
         For every target and candidate: errors |g_i - w.f| over all and over positive images,
-        and how many images are right when g_i is replaced by w.f and the rest left.
+        and how many images are right when g_i is replaced by w.f and the rest left. Targets that
+        are masked have NaN for errors.
 
     References
     ----------
@@ -333,7 +338,16 @@ def evaluate(
             original_correct += int((chunk.top == chunk.label).sum())
             n_labelled += int((chunk.label >= 0).sum())
     sums.correct[:] += original_correct
+    _leave_out(sums, np.isin(candidates.targets, masked_categories(target.path)), original_correct)
     return Evaluation(sums, original_correct, len(label), n_labelled, pseudo_positives)
+
+
+def _leave_out(sums: Sums, masked: np.ndarray, original_correct: int) -> None:
+    """Nothing is predicted of masked targets: they have no error, and no logit is replaced."""
+    for total in (sums.error, sums.error_positive, sums.size, sums.size_positive):
+        total[masked] = np.nan
+    sums.correct[masked] = original_correct
+    sums.correct_positive[masked] = sums.original_correct_positive[masked, None]
 
 
 def refit(
@@ -354,8 +368,8 @@ def refit(
     Returns
     -------
     ndarray, shape (T, M, S), float64
-        Coefficients, 0 where `support` is padded. The minimum-norm solution where M_SS is
-        singular to rounding.
+        Coefficients, 0 where `support` is padded. Where M_SS is singular to rounding, of all
+        solutions the one in which the categories' parts, w_j E[f_j^2]^(1/2), have the least norm.
     """
     coef = np.zeros(support.shape)
     sizes = (support >= 0).sum(axis=-1)
@@ -372,12 +386,12 @@ def refit(
 
 
 def _solve_each(gram: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """gram^-1 right of each problem; minimum-norm, which takes 20 times as long, where singular."""
+    """gram^-1 right of each problem; 20 times as slow, and of least norm, where singular."""
     try:
         pivot = np.diagonal(np.linalg.cholesky(gram), axis1=1, axis2=2) ** 2
     except np.linalg.LinAlgError:
         if len(gram) == 1:
-            return np.linalg.pinv(gram, rcond=1e-12, hermitian=True) @ right
+            return _solve_singular(gram, right)
         half = len(gram) // 2
         return np.concatenate(
             [_solve_each(gram[:half], right[:half]), _solve_each(gram[half:], right[half:])]
@@ -386,6 +400,13 @@ def _solve_each(gram: np.ndarray, right: np.ndarray) -> np.ndarray:
     singular = (pivot <= SINGULAR * power).any(axis=1)
     solution = np.empty_like(right)
     solution[~singular] = np.linalg.solve(gram[~singular], right[~singular])
-    inverse = np.linalg.pinv(gram[singular], rcond=1e-12, hermitian=True)
-    solution[singular] = inverse @ right[singular]
+    solution[singular] = _solve_singular(gram[singular], right[singular])
     return solution
+
+
+def _solve_singular(gram: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Least-norm solutions, each category first divided by its own size: rounding has none."""
+    root = np.sqrt(np.diagonal(gram, axis1=1, axis2=2))[..., None]
+    root = np.where(root > 0, root, 1.0)
+    inverse = np.linalg.pinv(gram / root / root.swapaxes(1, 2), rcond=1e-12, hermitian=True)
+    return inverse @ (right / root) / root

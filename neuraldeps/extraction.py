@@ -1,8 +1,10 @@
 """Logits of images under a network, into a store, shard by shard, without the device ever waiting."""
 
+import contextlib
 import itertools
 import json
 import logging
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -13,16 +15,17 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-import xarray as xr
 from timm.data import resolve_model_data_config
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from neuraldeps.checkpoints import load_checkpoint, weights_digest
 from neuraldeps.config.networks import Extraction
 from neuraldeps.errors import InputError
 from neuraldeps.images import Images, open_images, read_coords
-from neuraldeps.networks import Standardise, build_network, load_checkpoint, weights_digest
-from neuraldeps.stores import ShardedArray, provenance, rows_per_shard, to_be_written
+from neuraldeps.logits import lay_out_logits
+from neuraldeps.networks import Standardise, build_network
+from neuraldeps.stores import ShardedArray
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +36,10 @@ Item = TypeVar("Item")
 class ExtractionOptions(Extraction):
     """How to run a network: the configuration's block, and what is no part of it.
 
-    Batches begin anew in every shard, so that no logit depends on where a job began. Logits are
-    stored as float32, whatever the precision.
+    Logits are stored as float32, whatever the precision. Where a shard has fewer images than
+    `batch_size`, or all images are fewer, as many as those are a batch: every batch of a store has
+    one size (the last of a shard is filled up), so that no logit depends on where a job began, nor
+    on which other images there are.
 
     Attributes
     ----------
@@ -52,49 +57,7 @@ class ExtractionOptions(Extraction):
 
     def as_config(self) -> dict[str, Any]:
         """Values that logits depend on, for provenance."""
-        return self.model_dump(exclude={"device", "backend"})
-
-
-def lay_out_logits(
-    path: str,
-    coords: xr.Dataset,
-    *,
-    made_by: str,
-    config: Mapping[str, Any],
-    sources: Mapping[str, str],
-    rows: int | None = None,
-) -> ShardedArray:
-    """Lay out a store of logits.
-
-    Parameters
-    ----------
-    path : str
-        Declared path of the finished store.
-    coords : xarray.Dataset
-        Coordinates along `sample` and `category`, which are carried over.
-    made_by : str
-        Name of the rule.
-    config, sources : mapping
-        For `neuraldeps.stores.provenance`.
-    rows : int, optional
-        Rows per shard; 32 MiB worth of them by default.
-
-    Returns
-    -------
-    ShardedArray
-        `logits` (sample, category), float32.
-    """
-    shape = (coords.sizes["sample"], coords.sizes["category"])
-    title = "Logits of every image: raw, neither centred nor normalised"
-    template = xr.Dataset(
-        {"logits": (("sample", "category"), to_be_written(shape, np.float32))},
-        coords=coords.coords,
-        attrs=provenance(
-            made_by, title, config=config, sources=sources, packages=("torch", "timm")
-        ),
-    )
-    template["logits"].attrs = {"long_name": "logit", "units": "logit"}
-    return ShardedArray(template, "logits", path, rows or rows_per_shard(4 * shape[1]))
+        return self.model_dump(exclude={"device", "backend"}) | {"tf32": False}
 
 
 def prepare_extraction(
@@ -201,18 +164,18 @@ def extract_logits(
     logits.begin()
     mine = [shard for shard in logits.missing() if shard % parts == part]
     n_images = sum(last - first for first, last in map(logits.bounds, mine))
+    size = min(options.batch_size, logits.bounds(0)[1])
     if not mine:
         logger.info("part %d of %d: nothing is missing", part + 1, parts)
         return
     batches = (
         (mine[number], pixels)
-        for number, pixels in images.stream(
-            [logits.bounds(shard) for shard in mine], options.batch_size
-        )
+        for number, pixels in images.stream([logits.bounds(shard) for shard in mine], size)
     )
-    run = _Runner(network, options)
+    run = _Runner(network, options, size)
     began = time.perf_counter()
     with (
+        reproducible(run.device),
         ThreadPoolExecutor(1) as reader,
         ThreadPoolExecutor(1) as writer,
         tqdm(total=n_images, desc="extract", unit="image", unit_scale=True, mininterval=1) as bar,
@@ -241,14 +204,14 @@ def extract_logits(
 class _Runner:
     """A network on its device, given pixels and giving logits."""
 
-    def __init__(self, network: nn.Module, options: ExtractionOptions) -> None:
+    def __init__(self, network: nn.Module, options: ExtractionOptions, size: int) -> None:
+        self.size = size
         self.device = torch.device(options.device if options.device != "auto" else _best_device())
         self.format = torch.channels_last if options.channels_last else torch.contiguous_format
         self.standardise = Standardise(resolve_model_data_config(network)).to(self.device)
         self.network: Callable[[Tensor], Tensor] = network.to(self.device).to(
             memory_format=self.format
         )
-        torch.backends.cudnn.benchmark = True
         if options.torchcompile:
             self.network = torch.compile(self.network, backend=options.backend)
         self.autocast = autocast(self.device, options.precision)
@@ -256,13 +219,44 @@ class _Runner:
     @torch.inference_mode()
     def __call__(self, pixels: np.ndarray) -> Tensor:
         """Logits (image, category), on the device, perhaps still being worked out."""
-        batch = torch.from_numpy(pixels)
+        batch = torch.from_numpy(_filled(pixels, self.size))
         if self.device.type == "cuda":
             batch = batch.pin_memory()
         batch = batch.to(self.device, non_blocking=True)
         with self.autocast:
             inputs = self.standardise(batch).contiguous(memory_format=self.format)
-            return self.network(inputs)
+            return self.network(inputs)[: len(pixels)]
+
+
+@contextlib.contextmanager
+def reproducible(device: torch.device) -> Iterator[None]:
+    """Have equal batches give equal bytes, for a while: nothing chosen by its speed, float32 in full.
+
+    Parameters
+    ----------
+    device : torch.device
+        On a GPU PyTorch is also asked for deterministic algorithms, and warns where it has none.
+    """
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32, matmul.allow_tf32
+    asked = torch.get_deterministic_debug_mode()
+    cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32 = False, True, False
+    matmul.allow_tf32 = False
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs for it
+        torch.set_deterministic_debug_mode("warn")
+    try:
+        yield
+    finally:
+        cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32, matmul.allow_tf32 = before
+        torch.set_deterministic_debug_mode(asked)
+
+
+def _filled(pixels: np.ndarray, size: int) -> np.ndarray:
+    """A batch, filled up with black images: another size would take other routines."""
+    if len(pixels) == size:
+        return pixels
+    return np.concatenate([pixels, np.zeros((size - len(pixels), *pixels.shape[1:]), np.uint8)])
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:

@@ -1,30 +1,63 @@
 """Logits from elsewhere: any array (sample x category) becomes a store of logits like any other."""
 
+import csv
+import dataclasses
 import hashlib
-from collections.abc import Iterable, Mapping
+import logging
+import zipfile
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 import zarr
 import zarr.errors
+import zarr.storage
 
-from neuraldeps.errors import InputError
+from neuraldeps.arrays import check_column, check_label_type, check_logits, open_npy
+from neuraldeps.errors import InputError, first_line
 from neuraldeps.logs import progress
 from neuraldeps.stores import ShardedArray, file_digest, strings
 
-CARRIED = ("label", "path", "category_name", "category_code")
+# what may lie next to logits, under any one of these names
+CARRIED = {
+    "label": ("label", "labels"),
+    "path": ("path", "paths", "id", "ids"),
+    "category_name": ("category_name", "category_names"),
+    "category_code": ("category_code", "category_codes"),
+}
+INDEXES = ("sample", "category")  # xarray's numbering of rows and columns
+DAMAGED = (OSError, ValueError, RuntimeError, EOFError, zlib.error, zipfile.BadZipFile)
+MASKED = -1e30  # a logit at most this, or the least of float16, is a masked class's, no network's
+HALF = float(np.finfo(np.float16).min)
+# a logit moved by float32, in parts of its image's spread: worth a word, and too much
+NOTICEABLE, COARSE = 2.0**-20, 2.0**-12
+ORDER = {
+    "path": "the images' paths, given with the logits",
+    "label": "the user's word, and labels that agree with the images': no paths were given",
+    None: "the user's word: no paths were given",
+}
+
+log = logging.getLogger(__name__)
 
 
-def open_logits(path: str, key: str) -> tuple[Any, dict[str, np.ndarray]]:
+class Column(NamedTuple):
+    """One value per image or per category, and where it was given, for error messages."""
+
+    where: str
+    values: np.ndarray
+
+
+def open_logits(path: str, key: str) -> tuple[Any, dict[str, Column]]:
     """Open an array of logits, without reading it.
 
     Parameters
     ----------
     path : str
-        A ``.npy`` file, a Zarr array, or a Zarr group with an array `logits` or a single
-        two-dimensional one.
+        A ``.npy`` file, or a Zarr array or group, zipped or not. A group has an array `logits`, or
+        a single two-dimensional one.
     key : str
         The configuration key that gave the path, for error messages.
 
@@ -32,129 +65,162 @@ def open_logits(path: str, key: str) -> tuple[Any, dict[str, np.ndarray]]:
     -------
     array : array-like, shape (sample, category), floating
         Read on slicing.
-    coords : dict of str to ndarray
+    carried : dict of str to Column
         Those of `CARRIED` that lie next to it.
 
     Raises
     ------
     InputError
-        If no such array can be opened there.
+        If no such array can be opened there, or chunks of it are missing.
     """
-    group: Mapping[str, Any] = {}
+    where = f"{key}: {path}"
+    if Path(path).is_file() and not path.endswith(".zip"):
+        plain = open_npy(path, key)
+        check_logits(plain, where)
+        return plain, {}
+    array, group = _open_zarr(path, key)
+    check_logits(array, where)
+    _check_whole(array, where)
+    return _without_fill(array), _carried(group, array, where)
+
+
+def read_labels(path: str, key: str) -> Column:
+    """Open the labels that a configuration key names: ``.npy``, integers (sample,)."""
+    return Column(f"{key}: {path}", open_npy(path, key))
+
+
+def read_paths(path: str, key: str) -> Column:
+    """Read the paths, or other identifiers, of images.
+
+    Parameters
+    ----------
+    path : str
+        A ``.npy`` of strings or integers (sample,); a ``.csv`` with one column, or with one that is
+        called path or id; or any other text with one path per line.
+    key : str
+        The configuration key that gave the path, for error messages.
+
+    Raises
+    ------
+    InputError
+        If it is none of these.
+    """
+    where = f"{key}: {path}"
+    if path.endswith(".npy"):
+        return Column(where, open_npy(path, key))
     try:
-        if path.endswith(".npy"):
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-        else:
-            array = zarr.open(path, mode="r")
-    except (OSError, ValueError, zarr.errors.BaseZarrError) as error:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
         raise InputError(
-            f"{key}: {path} cannot be opened ({str(error).splitlines()[0]}); give a .npy file or a Zarr store"
+            f"{where} cannot be read as text in UTF-8 ({first_line(error)}); give one path per line"
         ) from error
-    if isinstance(array, zarr.Group):
-        group = dict(array.arrays())
-        flat = [name for name, member in group.items() if member.ndim == 2]
-        name = "logits" if "logits" in group else flat[0] if len(flat) == 1 else None
-        if name is None:
-            raise InputError(
-                f"{key}: {path} has no array `logits` but {', '.join(group) or 'none'}; name one so"
-            )
-        array = group[name]
-    if array.ndim != 2 or array.dtype.kind != "f":
-        raise InputError(
-            f"{key}: {path} has shape {array.shape} and type {array.dtype}; "
-            "give floating-point logits (sample, category)"
-        )
-    return array, {name: np.asarray(group[name][...]) for name in CARRIED if name in group}
+    lines = text.rstrip("\n").split("\n")
+    return Column(where, strings(_table_column(lines, where) if path.endswith(".csv") else lines))
 
 
 def describe_logits(
     array: Any,
-    carried: Mapping[str, np.ndarray],
+    carried: Mapping[str, Column],
     key: str,
     *,
     n_categories: int,
-    labels: str | None = None,
     images: xr.Dataset | None = None,
 ) -> xr.Dataset:
     """Find out what the rows and columns of imported logits are, and refuse what does not fit.
 
     Parameters
     ----------
-    array, carried
+    array : array-like
         From `open_logits`.
+    carried : mapping of str to Column
+        From `open_logits`, `read_labels` and `read_paths`.
     key : str
         The configuration key that gave the logits, for error messages.
     n_categories : int
         Of the data set.
-    labels : str, optional
-        ``.npy`` of integers (sample,), -1 where an image has none. By default the labels that lie
-        next to the logits, or none at all.
     images : xarray.Dataset, optional
         Coordinates of the images of this split, where the data set has images.
 
     Returns
     -------
     xarray.Dataset
-        Coordinates `label` and `path` along `sample`; `category`, `category_name`, `category_code`.
+        Coordinates `label`, and `path` where it is known, along `sample`; `category`,
+        `category_name`, and `category_code` where it is known. Attributes: `order`, what the order
+        of the images rests on, and `masked_categories`, if any.
 
     Raises
     ------
     InputError
-        If counts, labels, names or codes differ from the data set's.
+        If counts, labels, names or codes differ from the data set's, or are no such things.
     """
+    check_logits(array, key, n_categories)
     n_samples = array.shape[0]
-    if array.shape[1] != n_categories:
-        raise InputError(
-            f"{key}: has {array.shape[1]} categories, dataset.n_categories is {n_categories}; "
-            "correct the one or the other"
+    given: dict[str, Column] = {}
+    for name, (where, values) in carried.items():
+        check_column(values, where, n_categories if name.startswith("category") else n_samples)
+        read = _labels(values, where, n_categories) if name == "label" else _words(values, where)
+        given[name] = Column(where, read)
+    if "category_code" in given:
+        _check_unlike(given["category_code"])
+    known = "path" if "path" in given else None
+    attrs: dict[str, Any] = {
+        "order": ORDER["label" if not known and images is not None and "label" in given else known]
+    }
+    if not known:
+        log.warning(
+            "%s: which image a row shows rests on your word; give its models.<name>.paths", key
         )
-    found = dict(carried)
-    if labels is not None:
-        found["label"] = np.load(labels, allow_pickle=False)
-    for name, values in found.items():
-        expected = n_categories if name.startswith("category") else n_samples
-        if values.shape != (expected,):
-            raise InputError(
-                f"{key}: {name} has shape {values.shape}, its logits need ({expected},); correct it"
-            )
+    if masked := _masked(array):
+        attrs["masked_categories"] = masked
+        log.warning("%s: masked categories, in no dependency: %s", key, _listed(masked))
     if images is not None:
-        _compare(found, n_samples, images, key)
-        return images
-    label = found.get("label", np.full(n_samples, -1))
-    if label.dtype.kind not in "iu" or label.min() < -1 or label.max() >= n_categories:
-        raise InputError(
-            f"{key}: labels of type {label.dtype} go from {label.min()} to {label.max()}; "
-            f"give integers from 0 to {n_categories - 1}, or -1 for none"
-        )
-    index = range(n_categories)
-
-    def words(name: str, default: Iterable[str]) -> np.ndarray:
-        return strings([str(word) for word in found.get(name, default)])
-
-    return xr.Dataset(
-        coords={
-            "label": ("sample", label.astype(np.int32), {"long_name": "category; -1 is none"}),
-            "path": ("sample", words("path", map(str, range(n_samples)))),
-            "category": np.arange(n_categories, dtype=np.int32),
-            "category_name": ("category", words("category_name", map("category {}".format, index))),
-            "category_code": ("category", words("category_code", map(str, index))),
-        }
-    )
+        _compare(given, n_samples, images, key)
+        return xr.Dataset(coords=images.coords, attrs=attrs)
+    label = given["label"].values if "label" in given else np.full(n_samples, -1)
+    coords: dict[str, Any] = {
+        "label": ("sample", label.astype(np.int32), {"long_name": "category; -1 is none"}),
+        "category": np.arange(n_categories, dtype=np.int32),
+        "category_name": ("category", strings([f"category {i}" for i in range(n_categories)])),
+    }
+    # no paths or codes are made up: they would pass for evidence of an order
+    coords |= {
+        name: ("category" if name.startswith("category") else "sample", column.values)
+        for name, column in given.items()
+        if name != "label"
+    }
+    return xr.Dataset(coords=coords, attrs=attrs)
 
 
-def copy_logits(array: Any, logits: ShardedArray) -> None:
+def copy_logits(array: Any, logits: ShardedArray, key: str, *, masked: Sequence[int] = ()) -> None:
     """Write the missing shards of a store of logits from an array, as float32, and finish it.
+
+    Parameters
+    ----------
+    array : array-like, shape (sample, category), floating
+    logits : ShardedArray
+    key : str
+        The configuration key that gave the logits, for messages.
+    masked : sequence of int
+        Categories that are masked in every image.
 
     Raises
     ------
-    StoreError
-        If a logit is not finite.
+    InputError
+        If a logit cannot be read, is not finite, or is not what it was when it is float32.
     """
     logits.begin()
     missing = logits.missing()
+    cast = _Cast(key, np.isin(np.arange(array.shape[1]), masked), np.asarray(array[:1])[0])
     for shard in progress(missing, "import", len(missing), "shard"):
         first, last = logits.bounds(shard)
-        logits.write(shard, np.asarray(array[first:last], dtype=np.float32))
+        try:
+            values = np.asarray(array[first:last])
+        except DAMAGED as error:
+            raise InputError(
+                f"{key}: rows {first}:{last} cannot be read ({first_line(error)}); save the logits again"
+            ) from error
+        logits.write(shard, cast(values, first))
+    cast.report()
     logits.finish()
 
 
@@ -169,19 +235,252 @@ def content_digest(path: str) -> str:
     return digest.hexdigest()
 
 
-def _compare(found: Mapping[str, np.ndarray], n_samples: int, images: xr.Dataset, key: str) -> None:
+class _Cast:
+    """Logits as float32, checked: what they lose by it is refused, or counted and reported."""
+
+    def __init__(self, key: str, masked: np.ndarray, one: np.ndarray) -> None:
+        self.key, self.masked, self.one = key, masked, one
+        self.constant = np.flatnonzero(~masked & (self.one != 0))
+        self.rounded = self.winners = self.equal = 0
+
+    def __call__(self, values: np.ndarray, first: int) -> np.ndarray:
+        """Cast the logits (sample, category) of some images, of which `first` is the first one's row."""
+        self._check_finite(values, first)
+        self._check_masked(values, first)
+        with np.errstate(over="ignore"):
+            narrow = values.astype(np.float32)
+        if values.dtype.itemsize > narrow.dtype.itemsize:
+            self._check_narrowed(values, narrow, first)
+        self.equal += int((narrow == narrow[:, :1]).all(axis=1).sum())
+        same = (values[:, self.constant] == self.one[self.constant]).all(axis=0)
+        self.constant = self.constant[same]
+        return narrow
+
+    def report(self) -> None:
+        """Say in the log what is odd and not refused."""
+        told = {
+            "logits of %d images are moved by float32 more than their spread is rounded; subtract "
+            "each image's mean before you save them": self.rounded,
+            "top-1 of %d images changes by float32, where two logits are equal but for its "
+            "rounding": self.winners,
+            "%d images have the same logit for all categories, as where a job was killed before it "
+            "wrote them": self.equal,
+        }
+        for what, count in told.items():
+            if count:
+                log.warning(f"%s: {what}", self.key, count)
+        if self.constant.size:
+            log.warning(
+                "%s: categories with one logit for all images, which a dependency takes for an "
+                "intercept: %s",
+                self.key,
+                _listed(self.constant),
+            )
+
+    def _check_finite(self, values: np.ndarray, first: int) -> None:
+        if np.isfinite(values).all():
+            return
+        row, column = np.argwhere(~np.isfinite(values))[0]
+        value = values[row, column]
+        at = f"{self.key}: the logit of image {first + row}, category {column} is {value}"
+        if value == -np.inf and (values[:, column] == value).all():
+            raise InputError(
+                f"{at}, a masked class; give it numpy.finfo('float32').min in place of -inf, and it is "
+                "left out"
+            )
+        if value == -np.inf:
+            raise InputError(
+                f"{at}, masked there and not for all images; save logits without a mask"
+            )
+        what = "not a number, or never written" if np.isnan(value) else f"beyond {values.dtype}"
+        raise InputError(f"{at}, {what}; compute it again, or leave the image out of every file")
+
+    def _check_masked(self, values: np.ndarray, first: int) -> None:
+        if float(values.min()) > HALF and not self.masked.any():
+            return
+        odd = np.argwhere(_is_mask(values.astype(np.float64)) != self.masked)
+        if odd.size:
+            row, column = odd[0]
+            raise InputError(
+                f"{self.key}: the logit of image {first + row}, category {column} is "
+                f"{values[row, column]:.3g}: masked for some images and not for all; save logits "
+                "without a mask"
+            )
+
+    def _check_narrowed(self, values: np.ndarray, narrow: np.ndarray, first: int) -> None:
+        if not np.isfinite(narrow).all():
+            row, column = np.argwhere(~np.isfinite(narrow))[0]
+            raise InputError(
+                f"{self.key}: the logit of image {first + row}, category {column} is "
+                f"{values[row, column]:.3g}, beyond float32; scale the logits, or give a masked class "
+                "numpy.finfo('float32').min"
+            )
+        if self.masked.any():
+            values, narrow = values[:, ~self.masked], narrow[:, ~self.masked]
+        moved = np.abs(narrow - values).max(axis=1)
+        spread = values.max(axis=1) - values.min(axis=1)
+        if (coarse := (moved > COARSE * spread) & (spread > 0)).any():
+            row = int(np.flatnonzero(coarse)[0])
+            raise InputError(
+                f"{self.key}: logits of image {first + row} lie within {spread[row]:.3g} of each other "
+                f"and move by up to {moved[row]:.3g} as float32; subtract each image's mean before you "
+                "save them"
+            )
+        self.rounded += int((moved > NOTICEABLE * spread).sum())
+        self.winners += int((values.argmax(axis=1) != narrow.argmax(axis=1)).sum())
+
+
+def _open_zarr(path: str, key: str) -> tuple[zarr.Array, Mapping[str, zarr.Array]]:
+    """The array of logits of a store, and all arrays of its group if it is one."""
+    try:
+        node = zarr.open(zarr.storage.ZipStore(path) if path.endswith(".zip") else path, mode="r")
+        if isinstance(node, zarr.Array):
+            return node, {}
+        group = dict(sorted(node.arrays()))
+    except zarr.errors.NodeNotFoundError as error:
+        raise InputError(
+            f"{key}: {path} cannot be opened (it holds no Zarr array or group); give a .npy file or a "
+            "Zarr store"
+        ) from error
+    except (*DAMAGED, zarr.errors.BaseZarrError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{key}: {path} cannot be opened ({first_line(error)}); give a .npy file or a Zarr store, "
+            "of float32"
+        ) from error
+    return _logits_of(group, path, key), group
+
+
+def _logits_of(group: Mapping[str, zarr.Array], path: str, key: str) -> zarr.Array:
+    """The one array of a group that is of logits."""
+    flat = [name for name, member in group.items() if member.ndim == 2]
+    name = "logits" if "logits" in group else flat[0] if len(flat) == 1 else None
+    if name is None:
+        raise InputError(
+            f"{key}: {path} has no array `logits` but {', '.join(group) or 'none'}; name one so"
+        )
+    return group[name]
+
+
+def _check_whole(array: zarr.Array, where: str) -> None:
+    """Refuse what would be read as a fill value, or as packed numbers."""
+    if packed := {"scale_factor", "add_offset"} & set(array.attrs):
+        raise InputError(f"{where} is packed ({', '.join(sorted(packed))}); save plain float32")
+    if (missing := array.nchunks - array.nchunks_initialized) > 0:
+        raise InputError(
+            f"{where} lacks {missing} of {array.nchunks} chunks, which would be read as "
+            f"{array.fill_value}; write them all, or save the logits with numpy.save"
+        )
+
+
+def _without_fill(array: zarr.Array) -> zarr.Array:
+    """The array, with NaN for what is missing within a shard."""
+    if array.shards is None:
+        return array
+    metadata = dataclasses.replace(array.metadata, fill_value=array.dtype.type(np.nan))
+    return zarr.Array(dataclasses.replace(array.async_array, metadata=metadata))
+
+
+def _carried(group: Mapping[str, zarr.Array], logits: zarr.Array, where: str) -> dict[str, Column]:
+    """What lies next to logits, by the names of `CARRIED`; the log names what is left aside."""
+    carried, known = {}, {logits.basename, *INDEXES}
+    for name, aliases in CARRIED.items():
+        found = [alias for alias in aliases if alias in group]
+        if len(found) > 1:
+            raise InputError(f"{where} has arrays {' and '.join(found)}; keep one of them")
+        if found:
+            carried[name] = Column(f"{where}/{found[0]}", _values(group[found[0]], where))
+        known |= set(found)
+    if aside := sorted(set(group) - known):
+        log.warning("%s: arrays left aside: %s", where, ", ".join(aside))
+    return carried
+
+
+def _values(array: zarr.Array, where: str) -> np.ndarray:
+    try:
+        return np.asarray(array[...])
+    except DAMAGED as error:
+        raise InputError(
+            f"{where}/{array.basename} cannot be read ({first_line(error)}); save it again"
+        ) from error
+
+
+def _table_column(lines: Sequence[str], where: str) -> list[str]:
+    """The only column of a table, or the one that is headed path or id."""
+    rows = list(csv.reader(lines))
+    header = [name.strip().lower() for name in rows[0]]
+    headed = [at for at, name in enumerate(header) if name in CARRIED["path"]]
+    if len(headed) > 1 or (not headed and len(header) != 1):
+        raise InputError(f"{where} has the columns {', '.join(header)}; call one of them path")
+    at = headed[0] if headed else 0
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(header):
+            raise InputError(
+                f"{where}: line {number} has {len(row)} columns, the first {len(header)}; correct it"
+            )
+    return [row[at].strip() for row in (rows[1:] if headed else rows)]
+
+
+def _words(values: np.ndarray, where: str) -> np.ndarray:
+    """Names, codes or paths as strings; bytes are UTF-8."""
+    try:
+        words = [word.decode() if isinstance(word, bytes) else word for word in values.tolist()]
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{where}: {first_line(error)}; save strings, or bytes in UTF-8"
+        ) from error
+    for at, word in enumerate(words):
+        if isinstance(word, bool) or not isinstance(word, str | int) or word == "":
+            raise InputError(f"{where}: value {at} is {word!r}; give a word for each")
+    return strings([str(word) for word in words])
+
+
+def _labels(values: np.ndarray, where: str, n_categories: int) -> np.ndarray:
+    check_label_type(values.dtype, where)
+    if values.min() < -1 or values.max() >= n_categories:
+        raise InputError(
+            f"{where}: labels of type {values.dtype} go from {values.min()} to {values.max()}; "
+            f"give integers from 0 to {n_categories - 1}, or -1 for none"
+        )
+    return values
+
+
+def _check_unlike(column: Column) -> None:
+    """Refuse codes that do not tell categories apart."""
+    first: dict[str, int] = {}
+    for at, code in enumerate(column.values.tolist()):
+        if first.setdefault(code, at) != at:
+            raise InputError(
+                f"{column.where}: categories {first[code]} and {at} are both {code}; give each a code "
+                "of its own"
+            )
+
+
+def _masked(array: Any) -> list[int]:
+    """Categories that are masked in the first image, as `copy_logits` finds them in all others."""
+    return np.flatnonzero(_is_mask(np.asarray(array[:1], np.float64)[0])).tolist()
+
+
+def _is_mask(logits: np.ndarray) -> np.ndarray:
+    return (logits <= MASKED) | (logits == HALF)
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    return ", ".join(map(str, numbers))
+
+
+def _compare(given: Mapping[str, Column], n_samples: int, images: xr.Dataset, key: str) -> None:
     """Refuse rows or columns that are others, or in another order, than those of the images."""
     if n_samples != images.sizes["sample"]:
         raise InputError(
             f"{key}: has {n_samples} images, the data set {images.sizes['sample']}; "
             "extract logits of the same images"
         )
-    for name, values in found.items():
+    for name, (where, values) in given.items():
         own = images[name].values
-        differ = np.flatnonzero(np.asarray(values, own.dtype) != own)
+        differ = np.flatnonzero(values != own)
         if differ.size:
             at = differ[0]
             raise InputError(
-                f"{key}: {name} {at} is {values[at]!s}, the data set's is {own[at]!s}; "
+                f"{where}: {name} {at} is {values[at]!s}, the data set's is {own[at]!s}; "
                 "bring images and categories into the data set's order"
             )

@@ -40,12 +40,13 @@ def evaluation_dataset(
     -------
     xarray.Dataset
         Errors in logits, relative errors and accuracies as fractions, along `split`, `estimator`
-        (lasso, refit), `target_category` and `support_size` or `penalty`.
+        (lasso, refit), `target_category` and `support_size` or `penalty`. NaN at a penalty whose
+        solution was not certified.
     """
     solved = open_store(paths).load()
     for sides in logits.values():
         _check_images(solved, sides, paths)
-    gauge, source, target = (solved.attrs[key] for key in ("gauge", "source", "target"))
+    centering, source, target = (solved.attrs[key] for key in ("centering", "source", "target"))
     targets = solved["target_category"].values
     gram, cross = map_array(within, "second_moment"), cross_moment(pair, source)
     supports = {axis: solved[f"support_at_{axis}"].values.astype(np.int32) for axis in AXES}
@@ -62,8 +63,8 @@ def evaluation_dataset(
     )
     results = {
         split: evaluate(
-            LogitsFile(sides[0], gauge),
-            LogitsFile(sides[1], gauge),
+            LogitsFile(sides[0], centering),
+            LogitsFile(sides[1], centering),
             candidates,
             labels_of(sides[1]),
             n_threads=n_threads,
@@ -72,6 +73,10 @@ def evaluation_dataset(
     }
     alpha, alpha_max = solved["alpha_at_support_size"], solved["alpha_max"].values[:, None]
     size = ("target_category", "support_size")
+    measures = _measures(results, n_sizes=supports["support_size"].shape[1])
+    uncertified = np.isnan(solved["dual_gap_at_penalty"].values)
+    for name in (name for name in measures if name.endswith("_at_penalty")):
+        measures[name][1][..., uncertified] = np.nan
     variables: dict[str, Any] = {
         "alpha_at_penalty": solved["alpha_at_penalty"],
         "support_size_at_penalty": solved["support_size_at_penalty"],
@@ -79,7 +84,7 @@ def evaluation_dataset(
         "relative_alpha": (size, _ratio(alpha.values, alpha_max), {"units": "1"}),
         "support": ((*size, "slot"), supports["support_size"]),
         "coef": (("estimator", *size, "slot"), coefs["support_size"], {"units": "1"}),
-        **_measures(results, n_sizes=supports["support_size"].shape[1]),
+        **measures,
     }
     coords = dict(solved.coords) | {
         "split": strings(list(logits)),
@@ -91,7 +96,7 @@ def evaluation_dataset(
     attrs = {
         "source": source,
         "target": target,
-        "gauge": gauge,
+        "centering": centering,
         "dataset": dataset,
         "positives": {
             split: "pseudo-positives (the target network's own top-1)"

@@ -16,10 +16,10 @@ import zarr
 from dask.delayed import Delayed
 from threadpoolctl import threadpool_limits
 
-from neuraldeps.errors import StoreError
+from neuraldeps.errors import StoreError, first_line
 from neuraldeps.stores import fingerprint, open_store, provenance
 
-Gauge = Literal["raw", "zero_mean"]
+Centering = Literal["none", "per_image"]
 
 BLOCK = 4096  # categories per side of a block of the second moment
 COMPARED = 2**18  # images whose paths are compared at a time
@@ -38,15 +38,15 @@ class LogitsFile:
     ----------
     path : str
         Zarr store with an array `logits` (sample, category), float32.
-    gauge : {"raw", "zero_mean"}
+    centering : {"none", "per_image"}
         Whether each image's mean logit is subtracted.
     """
 
     path: str
-    gauge: Gauge = "raw"
+    centering: Centering = "none"
 
     def rows(self, first: int, last: int) -> np.ndarray:
-        """Rows `first:last` as float64, in the gauge.
+        """Rows `first:last` as float64, centred as asked for.
 
         Raises
         ------
@@ -58,32 +58,32 @@ class LogitsFile:
             logits = np.asarray(array[first:last], dtype=np.float64)
         except ValueError as error:
             raise StoreError(
-                f"{self.path}: rows {first}:{last} are damaged ({error}); remove the store and extract again"
+                f"{self.path}: rows {first}:{last} are damaged ({first_line(error)}); remove the store and extract again"
             ) from error
         if not np.isfinite(logits).all():
             raise StoreError(
                 f"{self.path}: rows {first}:{last} hold values that are not finite; "
                 "remove the store and extract again"
             )
-        return apply_gauge(logits, self.gauge)
+        return apply_centering(logits, self.centering)
 
 
-def apply_gauge(logits: np.ndarray, gauge: Gauge) -> np.ndarray:
-    """Logits in a gauge: softmax does not see a constant added to all logits of an image, M does.
+def apply_centering(logits: np.ndarray, centering: Centering) -> np.ndarray:
+    """Logits, centred or not: softmax does not see a constant added to all logits of an image, M does.
 
     Parameters
     ----------
     logits : ndarray, shape (samples, categories), float64
-    gauge : {"raw", "zero_mean"}
-        `raw` leaves the logits as the network gave them (the paper's way); `zero_mean`
+    centering : {"none", "per_image"}
+        `none` leaves the logits as the network gave them (the paper's way); `per_image`
         subtracts each image's mean logit.
 
     Examples
     --------
-    >>> apply_gauge(np.array([[1.0, 3.0]]), "zero_mean").tolist()
+    >>> apply_centering(np.array([[1.0, 3.0]]), "per_image").tolist()
     [[-1.0, 1.0]]
     """
-    return logits - logits.mean(axis=1, keepdims=True) if gauge == "zero_mean" else logits
+    return logits - logits.mean(axis=1, keepdims=True) if centering == "per_image" else logits
 
 
 def _cuts(n: int) -> list[tuple[int, int]]:
@@ -104,11 +104,16 @@ def _hold_blas() -> threadpool_limits:
     return threadpool_limits(1, "blas")
 
 
-def _accumulate(total: Any, left: np.ndarray, right: np.ndarray, limit_blas: bool) -> np.ndarray:
-    """Add left^T right on one BLAS thread: the order of the sum must not depend on cores."""
+def _accumulate(
+    total: Any, left: np.ndarray, right: np.ndarray | None, limit_blas: bool
+) -> np.ndarray:
+    """Add left^T right, of none left^T left, on one BLAS thread: the sum must not depend on cores."""
     if limit_blas:
         _hold_blas()
-    product = left.T @ right
+    # NumPy has another routine, which rounds otherwise, for the square of one aligned array: what
+    # comes from another process may be unaligned, or be there twice
+    left = np.require(left, requirements="A")
+    product = left.T @ (left if right is None else right)
     return product if total is None else np.add(total, product, out=product)
 
 
@@ -228,7 +233,8 @@ def second_moment(
         added: dict[tuple, tuple] = {}
         for i, j in pairs:
             key = (lane, i, j)
-            added[key] = task(_accumulate, totals.get(key), left[i], right[j], limit_blas)
+            other = None if within and i == j else right[j]
+            added[key] = task(_accumulate, totals.get(key), left[i], other, limit_blas)
         for side, blocks in (("source", left), ("target", right)):
             added[lane, side] = task(_accumulate_mean, totals.get((lane, side)), blocks)
         marks[step] = [task(_mark, total) for total in added.values()]
@@ -260,12 +266,18 @@ def second_moment(
 def check_partners(source: xr.Dataset, target: xr.Dataset, names: tuple[str, str]) -> None:
     """Refuse two logits stores that are not over the same categories and images, in the same order.
 
+    Codes, paths and labels are compared where both stores have them; -1 is no label.
+
     Raises
     ------
     StoreError
-        One line with both stores' names, the first difference and the mend.
+        One line with both stores' names, the first difference and the fix.
     """
-    for coordinate, dimension in (("category_code", "category"), ("path", "sample")):
+    for coordinate, dimension, called, what in (
+        ("category_code", "category", "category {} is", "categories"),
+        ("path", "sample", "image {} is", "images"),
+        ("label", "sample", "the label of image {} is", "images"),
+    ):
         counts = source.sizes[dimension], target.sizes[dimension]
         if counts[0] != counts[1]:
             raise StoreError(
@@ -279,17 +291,24 @@ def check_partners(source: xr.Dataset, target: xr.Dataset, names: tuple[str, str
             ours, theirs = (
                 store[coordinate][start : start + COMPARED].values for store in (source, target)
             )
-            different = np.flatnonzero(ours != theirs)
-            if different.size:
-                at = int(different[0])
+            differ = ours != theirs
+            if coordinate == "label":
+                differ &= (ours >= 0) & (theirs >= 0)
+            if differ.any():
+                at = int(differ.argmax())
                 raise StoreError(
-                    f"{names[1]}: {dimension} {start + at} is {theirs[at]} where {names[0]} has "
-                    f"{ours[at]}; bring both networks' {dimension} into the same order"
+                    f"{names[1]}: {called.format(start + at)} {theirs[at]} where {names[0]} has "
+                    f"{ours[at]}; bring both networks' {what} into the same order"
                 )
 
 
+def masked_categories(path: str) -> list[int]:
+    """Categories of a logits store that hold the least float in every image: they take no part."""
+    return open_store(path).attrs.get("masked_categories", [])
+
+
 def moment_dataset(
-    source_path: str, target_path: str, gauge: Gauge, models: tuple[str, str], **how: Any
+    source_path: str, target_path: str, centering: Centering, models: tuple[str, str], **how: Any
 ) -> xr.Dataset:
     """Reduce two logits stores to a labelled dataset with provenance.
 
@@ -297,7 +316,7 @@ def moment_dataset(
     ----------
     source_path, target_path : str
         Logits stores of the same images.
-    gauge : {"raw", "zero_mean"}
+    centering : {"none", "per_image"}
     models : tuple of str
         Names of the two networks.
     **how
@@ -312,13 +331,25 @@ def moment_dataset(
     Raises
     ------
     StoreError
-        As `check_partners` and `second_moment`.
+        As `check_partners` and `second_moment`, or where masked categories meet `per_image`.
     """
     paths = source_path, target_path
     # stores of their own: the paths of all images, read here, are let go
     check_partners(open_store(source_path), open_store(target_path), paths)
     stores = [open_store(path) for path in paths]
-    moments = second_moment(LogitsFile(source_path, gauge), LogitsFile(target_path, gauge), **how)
+    masked = [masked_categories(path) for path in paths]
+    for path, categories in zip(paths, masked, strict=True):
+        if categories and centering == "per_image":
+            raise StoreError(
+                f"centering is per_image, but {path} has masked categories, {categories}, whose "
+                "logits swamp the mean; take none, or remove their columns from all logits"
+            )
+    moments = second_moment(
+        LogitsFile(source_path, centering), LogitsFile(target_path, centering), **how
+    )
+    # like categories that are always 0, masked ones are in no dependency
+    moments.second_moment[masked[0]] = moments.second_moment[:, masked[1]] = 0.0
+    moments.source_mean[masked[0]] = moments.target_mean[masked[1]] = 0.0
     log.info("%d images, mean logit %.6g", moments.n_samples, moments.source_mean.mean())
     coords: dict[str, Any] = {}
     coords |= side_coordinates(stores[0], "source")
@@ -337,12 +368,12 @@ def moment_dataset(
         attrs={
             "source": models[0],
             "target": models[1],
-            "gauge": gauge,
+            "centering": centering,
             "n_samples": moments.n_samples,
             **provenance(
                 "reduce_second_moment",
                 f"Uncentred second moment of {models[0]} and {models[1]}",
-                config={"gauge": gauge, "models": list(models)},
+                config={"centering": centering, "models": list(models)},
                 sources={"source": fingerprint(source_path), "target": fingerprint(target_path)},
             ),
         },

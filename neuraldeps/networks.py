@@ -1,25 +1,15 @@
-"""Networks by timm: built from their configuration, loaded from a checkpoint, described on a card."""
+"""Networks by timm: built from their configuration, described on a card."""
 
 import difflib
-import hashlib
-import logging
-import sys
 from collections.abc import Mapping
-from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import timm
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
 from timm.data import resolve_model_data_config
 from torch import Tensor, nn
 
-from neuraldeps.errors import InputError
-from neuraldeps.stores import aside
-
-logger = logging.getLogger(__name__)
+from neuraldeps.errors import InputError, first_line
 
 OVERLAY = ("input_size", "mean", "std", "interpolation", "crop_pct", "crop_mode")
 
@@ -117,12 +107,12 @@ def build_network(
     except OSError as error:
         raise InputError(
             f"models.{name}.pretrained: the weights of {architecture} cannot be fetched "
-            f"({_first_line(error)}); connect to the network, or give models.{name}.checkpoint"
+            f"({first_line(error)}); connect to the network, or give models.{name}.checkpoint"
         ) from error
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:
         raise InputError(
             f"models.{name}.model_kwargs: {architecture} cannot be built with {model_kwargs} "
-            f"({_first_line(error)}); take options of its timm constructor"
+            f"({first_line(error)}); take options of its timm constructor"
         ) from error
     return network.eval()
 
@@ -155,98 +145,6 @@ def check_pretrained(name: str, spec: Mapping[str, Any], n_categories: int) -> N
             f"models.{name}.pretrained: the weights of {architecture} are for {n_pretrained} "
             f"categories, dataset.n_categories is {n_categories}; correct the one or the other"
         )
-
-
-def load_checkpoint(network: nn.Module, path: str, name: str) -> None:
-    """Load weights into a network; safetensors, or anything that `torch.load` reads as weights only.
-
-    Weights under other names are taken by timm's own filter of the architecture, else by position:
-    where the tensors, in their order, have the shapes and kinds (weight, bias, running mean, ...) of
-    the network's own. Safetensors keeps no order, so that its names must be known.
-
-    Parameters
-    ----------
-    network : Module
-    path : str
-    name : str
-        Name of the model in the configuration, for error messages.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, or holds other names or shapes than the network.
-    """
-    key = f"models.{name}.checkpoint: {path}"
-    if not Path(path).is_file():
-        raise InputError(f"{key} does not exist; correct the path")
-    try:
-        weights = timm.models.load_state_dict(path, device="cpu", weights_only=True)
-    except (SafetensorError, UnpicklingError, RuntimeError, OSError, AttributeError) as error:
-        raise InputError(
-            f"{key} cannot be read as weights alone ({_first_line(error)}); "
-            "give safetensors or a saved state dict"
-        ) from error
-    own = network.state_dict()
-    weights = _rename(weights, network, key)
-    for problem, names in (
-        ("lacks", [n for n in own if n not in weights]),
-        ("has, and the network has not,", [n for n in weights if n not in own]),
-    ):
-        if names:
-            raise InputError(
-                f"{key} {problem} {len(names)} tensors ({', '.join(names[:3])}); "
-                f"set models.{name}.architecture and model_kwargs to what it was trained with"
-            )
-    for tensor, value in own.items():
-        if value.shape != weights[tensor].shape:
-            raise InputError(
-                f"{key} has {tensor} of shape {tuple(weights[tensor].shape)}, the network "
-                f"{tuple(value.shape)}; correct the checkpoint, model_kwargs or the number of categories"
-            )
-    network.load_state_dict(weights)
-
-
-def _rename(weights: dict[str, Tensor], network: nn.Module, key: str) -> dict[str, Tensor]:
-    """Weights under the network's own names where their order tells which is which."""
-    own = network.state_dict()
-    adapt = getattr(sys.modules[type(network).__module__], "checkpoint_filter_fn", None)
-    if weights.keys() != own.keys() and adapt is not None:
-        try:
-            adapted = adapt(dict(weights), network)
-        except (KeyError, AttributeError, RuntimeError, TypeError, ValueError) as error:
-            logger.info("%s: timm's filter of other projects' names fails (%r)", key, error)
-        else:
-            if adapted.keys() == own.keys():
-                logger.info("%s: names are another project's; timm's filter knows them", key)
-                return adapted
-    is_ordered = not key.endswith(".safetensors")
-    if weights.keys() == own.keys() or not is_ordered or _kinds(weights) != _kinds(own):
-        return weights
-    logger.warning(
-        "%s: has other names than the network; its %d tensors are taken by position, where shapes and "
-        "kinds are the same (%s is %s)",
-        *(key, len(own), next(iter(weights)), next(iter(own))),
-    )
-    return dict(zip(own, weights.values(), strict=True))
-
-
-def _kinds(weights: Mapping[str, Tensor]) -> list[tuple[str, torch.Size]]:
-    return [(name.rsplit(".", 1)[-1], value.shape) for name, value in weights.items()]
-
-
-def save_checkpoint(network: nn.Module, path: str) -> None:
-    """Save weights as safetensors, whole or not at all."""
-    with aside(path) as work:
-        save_file({name: value.contiguous() for name, value in network.state_dict().items()}, work)
-
-
-def weights_digest(network: nn.Module) -> str:
-    """SHA-256 of a network's weights, hexadecimal: names, shapes and bytes."""
-    digest = hashlib.sha256()
-    for name, value in sorted(network.state_dict().items()):
-        digest.update(f"{name}{tuple(value.shape)}{value.dtype}".encode())
-        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
 
 
 def describe_network(
@@ -287,7 +185,7 @@ def describe_network(
         except (RuntimeError, AssertionError, ValueError) as error:
             raise InputError(
                 f"models.{name}.architecture: {spec['architecture']} does not take images of "
-                f"{data_config['input_size']} ({_first_line(error)}); correct img_size in its model_kwargs"
+                f"{data_config['input_size']} ({first_line(error)}); correct img_size in its model_kwargs"
             ) from error
     if logits.shape != (1, n_categories):
         raise InputError(
@@ -318,7 +216,3 @@ def _feature_dimension(network: Any) -> int:
 
 def _nearest(architecture: str) -> list[str]:
     return difflib.get_close_matches(architecture, timm.list_models(), n=3, cutoff=0)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -20,7 +20,7 @@ from timm.data import ImageNetInfo, create_dataset
 from timm.data.dataset import IterableImageDataset
 from timm.data.readers.reader_image_folder import ReaderImageFolder
 
-from neuraldeps.errors import InputError
+from neuraldeps.errors import InputError, first_line
 from neuraldeps.stores import provenance, strings
 
 logger = logging.getLogger(__name__)
@@ -85,11 +85,11 @@ def open_source(spec: Mapping[str, Any], key: str) -> Any:
         return create_dataset(name, root=root, split=split or "validation", **options)
     except ImportError as error:
         raise InputError(
-            f"{key}.origin: {name} needs a package that is not installed ({_first_line(error)}); install it"
+            f"{key}.origin: {name} needs a package that is not installed ({first_line(error)}); install it"
         ) from error
     except (AssertionError, OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{key}: {name or root} cannot be opened ({_first_line(error)}); correct origin, "
+            f"{key}: {name or root} cannot be opened ({first_line(error)}); correct origin, "
             "data_dir, origin_split or origin_kwargs"
         ) from error
 
@@ -105,7 +105,7 @@ def _check_split(root: Path, split: str, key: str) -> None:
     if not any((root / folder).exists() for folder in names):
         raise InputError(
             f"{key}.origin_split is {split!r}, but {root} has no folder {' or '.join(names)}; "
-            "correct it, or give the folder itself as data_dir"
+            "correct origin_split, or give the folder itself as data_dir"
         )
 
 
@@ -211,7 +211,7 @@ def list_table(path: str, root: str | None, categories: Categories, key: str) ->
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
-            f"{key}.csv: {path} cannot be read ({_first_line(error)}); correct the path"
+            f"{key}.csv: {path} cannot be read ({first_line(error)}); correct the path"
         ) from error
     if not rows or "path" not in rows[0]:
         columns = ", ".join(map(str, rows[0])) if rows else "no rows"
@@ -614,7 +614,7 @@ def _read_categories(path: str) -> Categories:
         found = Categories([row["code"] for row in rows], [row["name"] for row in rows])
     except (OSError, KeyError, UnicodeDecodeError) as error:
         raise InputError(
-            f"dataset.categories: {path} cannot be read ({_first_line(error)}); give the columns code "
+            f"dataset.categories: {path} cannot be read ({first_line(error)}); give the columns code "
             "and name"
         ) from error
     twice = [code for code, count in Counter(found.codes).items() if count > 1]
@@ -630,7 +630,3 @@ def _digest(paths: Sequence[str], labels: np.ndarray, access: str) -> str:
         size = os.path.getsize(path) if access == "files" else ""
         digest.update(f"{path} {label} {size}\n".encode())
     return digest.hexdigest()
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

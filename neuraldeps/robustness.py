@@ -17,7 +17,7 @@ import xarray as xr
 from neuraldeps.cases import Category, categories, find_category
 from neuraldeps.covlasso import covlasso_path, solve_covlasso
 from neuraldeps.errors import InputError
-from neuraldeps.moments import Gauge, LogitsFile, second_moment
+from neuraldeps.moments import Centering, LogitsFile, second_moment
 from neuraldeps.stores import fingerprint, open_store, provenance, strings
 
 if TYPE_CHECKING:
@@ -355,7 +355,7 @@ def robustness_dataset(
     model: str,
     seed: int,
     dataset: str,
-    gauge: Gauge,
+    centering: Centering,
     ood_categories: str | Sequence[str] = "all",
     alpha: Sequence[float] = (),
     relative_alpha: Sequence[float] = (),
@@ -374,7 +374,7 @@ def robustness_dataset(
         For the attributes.
     seed : int
         Seed of the training.
-    gauge : {"raw", "zero_mean"}
+    centering : {"none", "per_image"}
         Of the second moments.
     ood_categories : str or sequence of str
         See `restriction`.
@@ -408,7 +408,7 @@ def robustness_dataset(
             f"robustness.ood_categories is {ood_categories!r}: no image of {base['test']} has a label "
             "among them, so none is known to be in distribution; label some, or name other categories"
         )
-    moments = {arm: _moment(paths["fit"], gauge, **how) for arm, paths in stores.items()}
+    moments = {arm: _moment(paths["fit"], centering, **how) for arm, paths in stores.items()}
     first, ratio = baseline_penalty(moments[BASELINE], i, pair["support_size"])
     penalties = [("alpha", first), ("relative_alpha", ratio)]
     penalties += [("alpha", value) for value in alpha]
@@ -461,7 +461,7 @@ def robustness_dataset(
         {
             "model": model,
             "dataset": dataset,
-            "gauge": gauge,
+            "centering": centering,
             "pair": dict(pair),
             "n_restricted": test.sizes["category"] if chosen is None else len(chosen),
             **provenance(
@@ -485,8 +485,8 @@ def robustness_dataset(
     )
 
 
-def _moment(path: str, gauge: Gauge, **how: Any) -> np.ndarray:
-    file = LogitsFile(path, gauge)
+def _moment(path: str, centering: Centering, **how: Any) -> np.ndarray:
+    file = LogitsFile(path, centering)
     return second_moment(file, file, **how).second_moment
 
 

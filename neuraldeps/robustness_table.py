@@ -407,7 +407,7 @@ def table3_notes(
     """What a reader of Table 3 has to know, the pair of every network first."""
     first = [per_seed[0] for per_seed in measured.values()]
     notes = [_pair_note(model, per_seed[0].attrs["pair"]) for model, per_seed in measured.items()]
-    gauge = ", ".join(sorted({str(one.attrs["gauge"]) for one in first}))
+    centering = ", ".join(sorted({str(one.attrs["centering"]) for one in first}))
     restricted = ", ".join(sorted({str(one.attrs["n_restricted"]) for one in first}))
     seeds = max(len(per_seed) for per_seed in measured.values())
     n_arms = sum(one.sizes["arm"] - 1 for one in first)
@@ -430,7 +430,7 @@ def table3_notes(
         "AUPR and AUROC: anomaly score -max softmax, out-of-distribution images are the positive "
         f"class; softmax over {restricted} categories. A random score has an AUPR of {_ood_share(first)} %, "
         "the share of these images.",
-        f"Logits: gauge {gauge}.",
+        f"Logits: centering {centering}.",
     ]
     if seeds > 1:
         notes.append(

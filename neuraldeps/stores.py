@@ -26,7 +26,7 @@ import zarr
 from zarr.codecs import BytesCodec, Crc32cCodec, ZstdCodec
 
 from neuraldeps import __version__
-from neuraldeps.errors import StoreError
+from neuraldeps.errors import StoreError, first_line
 
 SHARD_BYTES = 32 * 2**20
 CHUNK_BYTES = 4 * 2**20
@@ -110,7 +110,7 @@ def open_store(path: str | os.PathLike, **kwargs: Any) -> xr.Dataset:
     try:
         return xr.open_zarr(path, **{"chunks": None, **kwargs})
     except (FileNotFoundError, OSError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise StoreError(
             f"{path}: cannot be opened as a Zarr store ({reason}); remove it and run again, or correct the path"
         ) from error
@@ -447,7 +447,7 @@ class ShardedArray:
             try:
                 values = np.asarray(array[first:last])
             except (ValueError, OSError, RuntimeError) as error:
-                self._discard(shard, str(error).splitlines()[0])
+                self._discard(shard, first_line(error))
             yield shard, values
 
     def _discard(self, shard: int, reason: str) -> None:

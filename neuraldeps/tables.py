@@ -289,8 +289,9 @@ def top_accuracy(
         Fraction of labelled images whose label has fewer than k larger logits (an equal logit of
         an earlier category counts as larger, as in NumPy's arg-max); NaN where no image has a label.
     float
-        Mean logit in float64.
+        Mean logit in float64, over the categories that are not masked.
     """
+    masked = logits.attrs.get("masked_categories", [])
     n_samples, n_categories = logits.sizes["sample"], logits.sizes["category"]
     step = rows or max(1, 2**23 // n_categories)
     index = pd.Index(logits.category.values)
@@ -299,13 +300,13 @@ def top_accuracy(
     for first in range(0, n_samples, step):
         block = slice(first, first + step)
         values = logits.logits.isel(sample=block).transpose("sample", "category").values
-        total += float(values.sum(dtype=np.float64))
+        total += float(np.delete(values, masked, axis=1).sum(dtype=np.float64))
         position = index.get_indexer(label[block])
         known = position >= 0
         rank = _rank_of_label(values[known], position[known])
         hits += [np.count_nonzero(rank < k) for k in ranks]
         labelled += int(known.sum())
-    mean = total / (n_samples * n_categories)
+    mean = total / (n_samples * (n_categories - len(masked)))
     return [float(hit) / labelled if labelled else float("nan") for hit in hits], mean
 
 
@@ -428,7 +429,7 @@ def table1_notes(
     with_paper: bool,
 ) -> list[str]:
     """What a reader of Table 1 has to know before comparing its numbers with anything."""
-    gauge = ", ".join(sorted({str(one.attrs["gauge"]) for one in evaluations}))
+    centering = ", ".join(sorted({str(one.attrs["centering"]) for one in evaluations}))
     notes = [
         f"Fitted and chosen on the split {fit}, reported on the split {test}. Size counts the categories that are "
         "really in the dependency; alpha is scikit-learn's (lambda = 2 alpha). lasso: the solution "
@@ -448,7 +449,7 @@ def table1_notes(
         "them all), and a few categories that are easy to read may leave much of the logit "
         "unexplained. A small error is not yet a working dependency: where most of it is one "
         "look-alike, the look-alike wins and the accuracy on positives falls.",
-        f"Logits: gauge {gauge}. The problem sees a constant added to all logits of an image, softmax "
+        f"Logits: centering {centering}. The problem sees a constant added to all logits of an image, softmax "
         "does not; neither alpha nor the error over all images compares networks.",
     ]
     notes += _image_notes(evaluations, fit, test)

@@ -31,10 +31,11 @@ from timm.utils import accuracy
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
+from neuraldeps.checkpoints import save_checkpoint
 from neuraldeps.config.training import Augmentation, Train
 from neuraldeps.decoding import TrainingPhotos
 from neuraldeps.errors import InputError, first_line
-from neuraldeps.networks import Standardise, save_checkpoint
+from neuraldeps.networks import Standardise
 from neuraldeps.poses import PosedGlyphs, bitmap_tensor, seed_of
 from neuraldeps.stores import aside, fingerprint, open_store
 
@@ -212,6 +213,9 @@ def train(
         options,
         key,
         max_epochs=stop_after or options.epochs,
+        # GPUs have algorithms that give other bytes every time; PyTorch warns where it has no other
+        deterministic="warn" if torch.cuda.is_available() else None,
+        benchmark=False,
         # devices are of one machine: Lightning starts their processes, also inside a job of Slurm
         plugins=[LightningEnvironment(), _WholeCheckpoints()],
         callbacks=[
@@ -415,7 +419,7 @@ class _Loop(lightning.LightningModule):
         inputs, targets = self.standardise(pixels), labels
         if self.mixup is not None:
             inputs, targets = self.mixup(inputs, targets)
-        if self.options.augmentation.reprob:
+        if self.erasing is not None:
             inputs = self.erasing(inputs)
         logits = self(inputs)
         loss = self.loss(logits, targets)
@@ -494,10 +498,7 @@ class _Loop(lightning.LightningModule):
         )
 
     def on_fit_start(self) -> None:
-        how = self.options.augmentation
-        kwargs = {"mode": "pixel"} | how.erase_kwargs.given()
-        with _options_of(f"{self.key}.augmentation.erase_kwargs"):
-            self.erasing = RandomErasing(how.reprob, device=self.device, **kwargs)
+        self.erasing = _erasing(self.options.augmentation, self.device, self.key)
 
     def on_train_epoch_start(self) -> None:
         _seed_everything(seed_of(self.seed, "epoch", len(self.curve), self.global_rank))
@@ -522,6 +523,15 @@ class _Loop(lightning.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.curve = checkpoint["curve"]
+
+
+def _erasing(how: Augmentation, device: torch.device, key: str) -> RandomErasing | None:
+    """Erase parts of a batch's images, if asked for."""
+    if not how.reprob:
+        return None
+    kwargs = {"mode": "pixel"} | how.erase_kwargs.given()
+    with _options_of(f"{key}.augmentation.erase_kwargs"):
+        return RandomErasing(how.reprob, device=device, **kwargs)
 
 
 def _mixup(how: Augmentation, network: Any) -> Mixup | None:

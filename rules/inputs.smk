@@ -43,6 +43,11 @@ def logits_parts(wildcards):
     return [f"{stem}.part{part}.done" for part in range(parts)] if parts > 1 else []
 
 
+def imported_state(wildcards):
+    """What imported logits are, where they are a folder."""
+    return folder_state(model_spec(wildcards)["logits"][wildcards.split])
+
+
 def glyphs_per_category(wildcards):
     """Images of every character in a split."""
     return config["dataset"]["splits"][wildcards.split]["samples_per_category"]

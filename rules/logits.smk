@@ -73,6 +73,9 @@ rule import_logits:
         labels=lambda wildcards: model_spec(wildcards)
         .get("labels", {})
         .get(wildcards.split, []),
+        paths=lambda wildcards: model_spec(wildcards)
+        .get("paths", {})
+        .get(wildcards.split, []),
         images=(
             "results/images/{split}.zarr"
             if config["dataset"]["kind"] != "logits"
@@ -96,5 +99,8 @@ rule import_logits:
     params:
         n_categories=N_CATEGORIES,
         rows=config["resources"]["rows_per_shard"],
+        # a folder's own time does not tell that a chunk in it was written over; of the wildcards
+        # alone, since Snakemake compares no parameter that is made from the input
+        state=imported_state,
     script:
         "../scripts/import_logits.py"

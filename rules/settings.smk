@@ -3,11 +3,13 @@ import re
 
 from snakemake.exceptions import WorkflowError
 
+from neuraldeps.arrays import check_headers, folder_state
 from neuraldeps.config import complete_config, count_new
 from neuraldeps.errors import InputError
 
 try:
     complete_config(config, workflow.configfiles, workflow.config_settings.config)
+    check_headers(config)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 

@@ -4,14 +4,10 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from neuraldeps.checkpoints import load_checkpoint
 from neuraldeps.glyphs import data_config
 from neuraldeps.logs import job_log
-from neuraldeps.networks import (
-    build_network,
-    check_pretrained,
-    describe_network,
-    load_checkpoint,
-)
+from neuraldeps.networks import build_network, check_pretrained, describe_network
 from neuraldeps.stores import aside
 
 if TYPE_CHECKING:

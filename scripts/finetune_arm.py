@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from neuraldeps.checkpoints import load_checkpoint, weights_digest
 from neuraldeps.logs import job_log
-from neuraldeps.networks import build_network, load_checkpoint, weights_digest
+from neuraldeps.networks import build_network
 from neuraldeps.poses import seed_of
 from neuraldeps.robustness import DependencyPenalty
 from neuraldeps.training import train_to

@@ -2,9 +2,16 @@
 
 from typing import TYPE_CHECKING
 
-from neuraldeps.extraction import lay_out_logits
 from neuraldeps.images import read_coords
-from neuraldeps.importing import content_digest, copy_logits, describe_logits, open_logits
+from neuraldeps.importing import (
+    content_digest,
+    copy_logits,
+    describe_logits,
+    open_logits,
+    read_labels,
+    read_paths,
+)
+from neuraldeps.logits import lay_out_logits
 from neuraldeps.logs import job_log
 
 if TYPE_CHECKING:
@@ -14,6 +21,7 @@ if TYPE_CHECKING:
 def main(
     source: str,
     labels: str | None,
+    paths: str | None,
     images: str | None,
     logits: str,
     *,
@@ -24,25 +32,23 @@ def main(
 ) -> None:
     key = f"models.{model}.logits.{split}"
     array, carried = open_logits(source, key)
+    carried |= {"label": read_labels(labels, f"models.{model}.labels.{split}")} if labels else {}
+    carried |= {"path": read_paths(paths, f"models.{model}.paths.{split}")} if paths else {}
     stored, images_fingerprint = read_coords(images) if images else (None, None)
-    coords = describe_logits(
-        array,
-        carried,
-        key,
-        n_categories=n_categories,
-        labels=labels,
-        images=stored,
-    )
-    sources = {"logits": content_digest(source)}
-    sources |= {"labels": content_digest(labels)} if labels else {}
+    coords = describe_logits(array, carried, key, n_categories=n_categories, images=stored)
+    given = {"logits": source, "labels": labels, "paths": paths}
+    sources = {part: content_digest(path) for part, path in given.items() if path}
     sources |= {"images": images_fingerprint} if images else {}
-    config = {"model": model, "split": split, "dtype": str(array.dtype)}
-    copy_logits(
-        array,
-        lay_out_logits(
-            logits, coords, made_by="import_logits", config=config, sources=sources, rows=rows
-        ),
+    store = lay_out_logits(
+        logits,
+        coords,
+        made_by="import_logits",
+        config={"model": model, "split": split, "dtype": str(array.dtype)},
+        sources=sources,
+        rows=rows,
+        attrs=coords.attrs,
     )
+    copy_logits(array, store, key, masked=coords.attrs.get("masked_categories", ()))
 
 
 if __name__ == "__main__":
@@ -50,6 +56,7 @@ if __name__ == "__main__":
         main(
             snakemake.input.source,
             snakemake.input.get("labels") or None,
+            snakemake.input.get("paths") or None,
             snakemake.input.get("images") or None,
             snakemake.output.logits,
             model=snakemake.wildcards.model,

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits
 
+from neuraldeps.engines import in_threads, on_cluster
 from neuraldeps.logs import job_log
 from neuraldeps.robustness import robustness_dataset
 from neuraldeps.stores import write_store
-from scripts.reduce_second_moment import in_threads, on_cluster
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -24,7 +24,7 @@ def main(
     model: str,
     seed: int,
     dataset: str,
-    gauge: str,
+    centering: str,
     ood_categories: str | Sequence[str],
     alpha: Sequence[float],
     relative_alpha: Sequence[float],
@@ -44,7 +44,7 @@ def main(
             model=model,
             seed=seed,
             dataset=dataset,
-            gauge=gauge,
+            centering=centering,
             ood_categories=ood_categories,
             alpha=alpha,
             relative_alpha=relative_alpha,
@@ -66,7 +66,7 @@ if __name__ == "__main__":
             model=snakemake.wildcards.model,
             seed=int(snakemake.wildcards.seed),
             dataset=snakemake.params.dataset,
-            gauge=snakemake.params.gauge,
+            centering=snakemake.params.centering,
             ood_categories=snakemake.params.ood_categories,
             alpha=snakemake.params.alpha,
             relative_alpha=snakemake.params.relative_alpha,

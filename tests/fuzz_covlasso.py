@@ -2,14 +2,18 @@
 
     python tests/fuzz_covlasso.py --seconds 3600
 
-Every answer is certified a second time, here, in plain NumPy. An answer that the solver refuses, or
-whose own certificate this one contradicts, is printed with the seed that makes its problem again.
+Every answer is certified a second time, here, in plain NumPy. No certificate sees whether an answer
+is "the last before the support exceeds k": that is compared with the path in exact fractions. An
+answer that the solver refuses, or that fails a check, is printed with the seed that makes its
+problem again.
 """
 
 import argparse
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import chain, combinations
 
 import numpy as np
 
@@ -63,6 +67,8 @@ class Tally:
     answers: int = 0
     worst: float = 0.0
     not_interpolated: int = 0
+    sizes: int = 0
+    not_unique: int = 0
     failures: list = field(default_factory=list)
 
 
@@ -147,6 +153,8 @@ def check_problem(seed, tally):
         except UncertifiedError as error:
             tally.failures.append((seed, name, target, "path", str(error)))
             continue
+        if path.ended_by[0] == "certificate":
+            tally.failures.append((seed, name, target, "path", "ended by its certificate"))
         knots = path.alpha[0, : path.n_knots[0]]
         for alpha in np.concatenate([knots, (knots[1:] + knots[:-1]) / 2]):
             if alpha > 0:
@@ -154,6 +162,151 @@ def check_problem(seed, tally):
                     verify(path.at_alpha(alpha), f"path {alpha:.3g}")
                 except UncertifiedError:
                     tally.not_interpolated += 1
+
+
+def _solve_exactly(matrix, right):
+    """Solve a system of fractions by elimination; None if it is singular."""
+    rows = [[*row, value] for row, value in zip(matrix, right, strict=True)]
+    for i in range(len(rows)):
+        pivot = next((r for r in range(i, len(rows)) if rows[r][i]), None)
+        if pivot is None:
+            return None
+        rows[i], rows[pivot] = rows[pivot], rows[i]
+        rows[i] = [value / rows[i][i] for value in rows[i]]
+        for r in range(len(rows)):
+            if r != i and rows[r][i]:
+                factor = rows[r][i]
+                rows[r] = [a - factor * b for a, b in zip(rows[r], rows[i], strict=True)]
+    return [row[-1] for row in rows]
+
+
+def _next_direction(matrix, tied, sign, free):
+    """How coefficients move as the penalty falls by one, and correlations; None if not unique.
+
+    `free` categories have a non-zero coefficient. The others of `tied` may come to have one of the
+    sign of their correlation: which of them do is found by trying all.
+    """
+    if _solve_exactly([[matrix[i][j] for j in tied] for i in tied], [0] * len(tied)) is None:
+        return None
+    waiting = [j for j in tied if j not in free]
+    for some in chain.from_iterable(combinations(waiting, r) for r in range(len(waiting) + 1)):
+        used = [*free, *some]
+        values = _solve_exactly(
+            [[matrix[i][j] for j in used] for i in used], [sign[i] for i in used]
+        )
+        rate = [sum(row[j] * d for j, d in zip(used, values, strict=True)) for row in matrix]
+        rises = all(sign[j] * d >= 0 for j, d in zip(used, values, strict=True) if j in some)
+        if rises and all(sign[j] * rate[j] >= 1 for j in waiting if j not in some):
+            return dict(zip(used, values, strict=True)), rate
+    raise AssertionError("the path ends in the middle")
+
+
+def exact_at_most(matrix, cross, size):
+    """The last point of the exact path before its support first exceeds `size`.
+
+    Parameters
+    ----------
+    matrix, cross : nested lists of Fraction or int
+        Second moment of the allowed sources, and their cross moment with the target.
+    size : int
+
+    Returns
+    -------
+    tuple of Fraction and dict, or None
+        The penalty, 0 at the end of the path, and the coefficients that are not zero. None where
+        the solution is not unique.
+    """
+    alpha, coef = max(map(abs, cross), default=Fraction(0)), {}
+    correlation = [Fraction(value) for value in cross]
+    while alpha > 0:
+        tied = [j for j, value in enumerate(correlation) if abs(value) == alpha]
+        sign = {j: 1 if correlation[j] > 0 else -1 for j in tied}
+        found = _next_direction(matrix, tied, sign, [j for j in tied if j in coef])
+        if found is None:
+            return None
+        move, rate = found
+        if sum(d != 0 or j in coef for j, d in move.items()) > size:
+            break
+        steps = [-coef[j] / d for j, d in move.items() if j in coef and sign[j] * d < 0]
+        steps += [
+            (alpha - s * correlation[j]) / (1 - s * rate[j])
+            for j in range(len(correlation))
+            for s in (1, -1)
+            if j not in move and s * correlation[j] != alpha and s * rate[j] != 1
+        ]
+        step = min([alpha, *(t for t in steps if t > 0)])
+        alpha -= step
+        coef = {j: coef.get(j, 0) + step * d for j, d in move.items()}
+        coef = {j: value for j, value in coef.items() if value}
+        correlation = [c - step * r for c, r in zip(correlation, rate, strict=True)]
+    return alpha, coef
+
+
+INTEGERS = {
+    "binary": lambda g, rows, n: g.integers(0, 2, (rows, n)),
+    "ternary": lambda g, rows, n: g.integers(-1, 2, (rows, n)),
+    "signs": lambda g, rows, n: g.choice([-1, 1], (rows, n)),
+    "integer": lambda g, rows, n: g.integers(-3, 4, (rows, n)),
+    "votes": lambda g, rows, n: g.multinomial(3, np.full(n, 1 / n), rows),
+    "identity": lambda g, rows, n: np.vstack([np.eye(n, dtype=int), g.integers(0, 2, (rows, n))]),
+    "symmetric": lambda g, rows, n: np.vstack(
+        [d := g.integers(-1, 3, (rows, n)), d[:, [1, 0, *range(2, n)]]]
+    ),
+}
+
+
+def check_support_sizes(seed, tally):
+    """Compare every "at most k" of a small problem with the exact path, and across `max_support`."""
+    generator = np.random.default_rng(seed)
+    name = str(generator.choice(list(INTEGERS)))
+    n, rows = (int(value) for value in generator.integers([2, 1], [7, 9]))
+    design = INTEGERS[name](generator, rows, n)
+    within = generator.random() < 0.6
+    n_targets = n if within else 3
+    aims = design if within else generator.integers(-1, 3, (len(design), n_targets))
+    counts, cross = design.T @ design, design.T @ aims
+    given = [counts / len(design)]
+    if not within:
+        given += [cross / len(design), (aims**2).mean(axis=0)]
+    exclude_own = within or bool(generator.random() < 0.5)
+    options = {"exclude_own": exclude_own, "validate": False}
+    whole = covlasso_path(*given, max_support=n, **options)
+    for size in range(1, n + 1):
+        tally.sizes += n_targets
+        try:
+            short = covlasso_path(*given, max_support=size, **options).at_support_size(size)
+            answers = (whole.at_support_size(size), short)
+            answers += (solve_covlasso(*given, support_size=size, **options),)
+        except UncertifiedError as error:
+            tally.failures.append((seed, name, "at most", size, str(error)))
+            continue
+        for target in range(n_targets):
+            allowed = [j for j in range(n) if j != target or not exclude_own]
+            matrix = [[Fraction(int(counts[i, j])) for j in allowed] for i in allowed]
+            exact = exact_at_most(matrix, [Fraction(int(cross[j, target])) for j in allowed], size)
+            tally.not_unique += exact is None
+            wrong = _compare(exact, answers, target, allowed, len(design), n, size)
+            if wrong:
+                tally.failures.append((seed, name, target, f"at most {size}", wrong))
+
+
+def _compare(exact, answers, target, allowed, n_images, n_sources, size):
+    """What is wrong with the answers of one target, or an empty text."""
+    coefs = [answer.to_sparse(n_sources).toarray()[target] for answer in answers]
+    alphas = [answer.alpha[target] for answer in answers]
+    if max(np.count_nonzero(coef) for coef in coefs) > size:
+        return f"supports of {[np.count_nonzero(coef) for coef in coefs]}"
+    if not (np.array_equal(coefs[0], coefs[1]) and np.array_equal(coefs[0], coefs[2])):
+        return f"depends on max_support: {coefs}"
+    if exact is None or exact[0] == 0:  # the solver's path ends before alpha is 0
+        return ""
+    right = np.zeros(n_sources)
+    for j, value in exact[1].items():
+        right[allowed[j]] = float(value)
+    if (right != 0).tolist() != (coefs[0] != 0).tolist():
+        return f"{coefs[0]}, exact {right}"
+    close = np.isclose(alphas[0], float(exact[0]) / n_images, rtol=1e-9)
+    return "" if close and np.allclose(coefs[0], right, atol=1e-9) else f"{coefs[0]}, exact {right}"
 
 
 @contextmanager
@@ -179,6 +332,7 @@ def fuzz(seconds, first_seed=0):
                 check_problem(seed, tally)
         else:
             check_problem(seed, tally)
+        check_support_sizes(seed, tally)
         seed += 1
     return tally
 
@@ -195,6 +349,7 @@ def main():
     print(
         f"{tally.problems} problems, {tally.answers} answers, worst gap {tally.worst:.1e} of the "
         f"target's second moment, {tally.not_interpolated} not certified between knots, "
+        f"{tally.sizes} support sizes ({tally.not_unique} not unique), "
         f"{len(tally.failures)} failures"
     )
     raise SystemExit(bool(tally.failures))

@@ -75,7 +75,7 @@ def evaluation_store(source: str = "a", target: str = "a", dataset: str = "glyph
     attrs = provenance("evaluate_dependencies", "Evaluation") | {
         "source": source,
         "target": target,
-        "gauge": "raw",
+        "centering": "none",
         "dataset": dataset,
     }
     return xr.Dataset(variables, coords, attrs)

@@ -1,6 +1,6 @@
 r"""Images per second of extraction, writing included, against timm's own inference loop.
 
-Same network, images, batch size, workers and device, in alternating rounds of one process. On a CPU the
+Same network, images, batch size, workers, device and settings of PyTorch, in alternating rounds of one process. On a CPU the
 unit is CPU time, of this process and its workers, on one thread; on a GPU it is wall time, and a third
 loop runs the network alone on a batch that already lies on the device.
 
@@ -35,6 +35,7 @@ from neuraldeps.extraction import (
     autocast,
     extract_logits,
     lay_out_logits,
+    reproducible,
 )
 from neuraldeps.images import open_images
 from neuraldeps.photos import index_images
@@ -119,7 +120,7 @@ def make_loops(
             **data_config,
         )
         outputs = []
-        with torch.inference_mode():
+        with torch.inference_mode(), reproducible(device):
             for batch, _ in loader:
                 with lower:
                     output = network(batch.contiguous(memory_format=torch.channels_last))
@@ -129,7 +130,7 @@ def make_loops(
     def forward_only() -> None:
         shape = (options.batch_size, *data_config["input_size"])
         batch = torch.randn(shape, device=device).contiguous(memory_format=torch.channels_last)
-        with torch.inference_mode(), lower:
+        with torch.inference_mode(), reproducible(device), lower:
             for _ in range(-(-index.sizes["sample"] // options.batch_size)):
                 network(batch)
 

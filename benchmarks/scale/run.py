@@ -73,7 +73,7 @@ def do_stage(stage: str, folder: Path, case: Case) -> None:
     if action == "reduce":
         from scripts.reduce_second_moment import main as reduce
 
-        given = {"models": models, "gauge": "raw", "scheduler": None, "threads": THREADS}
+        given = {"models": models, "centering": "none", "scheduler": None, "threads": THREADS}
         reduce(logits[source], logits[target], pair, **given)
     elif action == "solve":
         from scripts.solve_covlasso import main as solve

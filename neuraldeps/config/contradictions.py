@@ -76,6 +76,11 @@ def _imported(run: Run, key: str, model: Model, logits: dict[str, str]) -> Itera
             if split not in run.dataset.splits:
                 known = _one_of(run.dataset.splits, "dataset.splits")
                 yield f"{key}.{block} names {split!r}; it must be {known}"
+            elif split not in logits:
+                yield (
+                    f"{key}.{block}.{split} is of imported logits, but there is no "
+                    f"{key}.logits.{split}; add it, or remove the other"
+                )
     for split in (run.roles.fit, run.roles.test):
         if split not in logits:
             yield f"missing key {key}.logits.{split}; add the path of its logits"

@@ -44,7 +44,7 @@ class Model(Block):
     )
     logits: Given[dict[str, str]] = Field(
         None,
-        description="Path of imported logits (sample x category) for each split: a Zarr store or .npy.",
+        description="Path of imported logits (sample x category) for each split: a Zarr store (a .zip of one, too) or .npy.",
     )
     labels: Given[dict[str, str]] = Field(
         None,

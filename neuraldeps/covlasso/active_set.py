@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from neuraldeps.covlasso.certificate import certify_knots
-from neuraldeps.covlasso.homotopy import OUT_OF_COLUMNS, REACHED_ALPHA, REACHED_SUPPORT, STALLED
+from neuraldeps.covlasso.homotopy import CRAMPED, OUT_OF_COLUMNS, REACHED_ALPHA, STALLED
 from neuraldeps.covlasso.kernels import BLOCK, INLINE, OPTIONS, count_above
 from neuraldeps.covlasso.working_set import (
     ABSOLUTE_TOLERANCE,
@@ -86,7 +86,7 @@ def _solve_working_set(second_moment, state, coef, size, alpha, bar, max_steps):
         if position < 0:
             return REACHED_ALPHA, size
         if size == coef.size:
-            return REACHED_SUPPORT, size
+            return CRAMPED, size
         sign = 1.0 if state.residual[position] + alpha * state.slope[position] > 0.0 else -1.0
         fraction = enter(second_moment, state, size, n_columns, position, sign)
         if fraction <= PIVOT_TOLERANCE:
@@ -120,7 +120,7 @@ def _solve_working_set(second_moment, state, coef, size, alpha, bar, max_steps):
 def solve_at(second_moment, cross_moment, moment, own, alpha, state, knots, panel):
     """Solve one target at `alpha`, and certify the solution, which goes to slot 0 of `knots`.
 
-    Returns a status of `homotopy`: `REACHED_SUPPORT` or `OUT_OF_COLUMNS` if the buffers hold too
+    Returns a status of `homotopy`: `CRAMPED` or `OUT_OF_COLUMNS` if the buffers hold too
     few active categories or columns, `STALLED` if the method cycles.
     """
     # int64 from the start: a literal 0 would have every callee compiled a second time.
@@ -132,7 +132,7 @@ def solve_at(second_moment, cross_moment, moment, own, alpha, state, knots, pane
     tolerance = 0.0
     knots.alpha[0] = alpha
     while True:
-        knots.size[0] = size
+        knots.size[0] = knots.used[0] = size
         for i in range(size):
             knots.support[0, i] = state.columns[state.active[i]]
             knots.sign[0, i] = state.sign[i]

@@ -9,16 +9,19 @@ from numba import njit
 from neuraldeps.covlasso import homotopy
 from neuraldeps.covlasso.active_set import solve_at
 from neuraldeps.covlasso.certificate import make_knots, make_panel
-from neuraldeps.covlasso.homotopy import follow_path
+from neuraldeps.covlasso.homotopy import OUT_OF_KNOTS, follow_path
 from neuraldeps.covlasso.kernels import OPTIONS
-from neuraldeps.covlasso.repair import repair
-from neuraldeps.covlasso.validation import MomentError, UncertifiedError
+from neuraldeps.covlasso.repair import penalty_above, repair
+from neuraldeps.covlasso.validation import MomentError
 from neuraldeps.covlasso.working_set import make_state
 
 TOLERANCE = 1e-12  # largest certified duality gap, as a fraction of the target's second moment
 REPAIR_ABOVE = 1e-13  # duality gap, as that fraction, worth a second look
 _TARGETS_PER_CHUNK = 128
 _COLUMNS = 256  # room of a working set, with four for each active category
+_TIES = 8  # room for categories that are active and not used
+UNCERTIFIED, _SPOILT = 8, 9  # statuses, next to those of `homotopy`
+_MOVES = 3  # of a knot that rounding has put too low
 
 
 class Problem(NamedTuple):
@@ -53,8 +56,9 @@ class Result(NamedTuple):
 
     status: np.ndarray  # (T,) int8
     n_knots: np.ndarray  # (T,) int32
+    below: np.ndarray  # (T,) int32, least support on the segment below the last knot, 0 if unknown
     alpha: np.ndarray  # (T, K), padded with NaN
-    active_size: np.ndarray  # (T, K) int32, categories active on the segment above the knot
+    active_size: np.ndarray  # (T, K) int32, support on the segment above the knot
     support_size: np.ndarray  # (T, K) int32
     squared_error: np.ndarray  # (T, K), padded with NaN
     dual_gap: np.ndarray  # (T, K), padded with NaN
@@ -69,6 +73,7 @@ def _make_result(n_targets: int, n_knots: int, supports: tuple[int, ...]) -> Res
     return Result(
         status=np.empty(n_targets, np.int8),
         n_knots=np.empty(n_targets, np.int32),
+        below=np.zeros(n_targets, np.int32),
         alpha=np.full(by_knot, np.nan),
         active_size=np.zeros(by_knot, np.int32),
         support_size=np.zeros(by_knot, np.int32),
@@ -86,7 +91,7 @@ def _store(found, end, t, knots, first, last):
     for q in range(first, last):
         slot = q - first
         found.alpha[t, slot] = knots.alpha[q]
-        found.active_size[t, slot] = knots.size[q]
+        found.active_size[t, slot] = knots.used[q]
         found.squared_error[t, slot] = knots.squared_error[q]
         found.dual_gap[t, slot] = knots.dual_gap[q]
         found.residual[t, slot] = knots.residual[q]
@@ -111,12 +116,17 @@ def _follow_chunk(
     floor,
     max_support,
     last_only,
+    at_alpha,
     state,
     knots,
     panel,
     found,
 ):
-    """Follow the path of every target of a chunk; keep all knots or the last."""
+    """Follow the path of every target of a chunk; keep all knots or the last.
+
+    Unless the last is a given penalty's, it depends on all: where one asks for repair, the last
+    alone is not enough, and the status is `_SPOILT`.
+    """
     end = 0
     for t in range(cross_moment.shape[0]):
         b, m, i = cross_moment[t], target_second_moment[t], own[t]
@@ -127,6 +137,11 @@ def _follow_chunk(
         end = _store(found, end, t, knots, first, n_knots)
         found.status[t] = status
         found.n_knots[t] = n_knots - first
+        found.below[t] = knots.used[n_knots]
+        if last_only and not at_alpha and status < OUT_OF_KNOTS:
+            for q in range(n_knots):
+                if not knots.dual_gap[q] <= REPAIR_ABOVE * m:
+                    found.status[t] = _SPOILT
 
 
 @njit(**OPTIONS)
@@ -164,6 +179,7 @@ def _spread(found, result, rows, kept):
             continue
         result.status[row] = found.status[t]
         result.n_knots[row] = found.n_knots[t]
+        result.below[row] = found.below[t]
         for q in range(n_knots):
             size = 0
             if q < found.n_knots[t]:
@@ -199,25 +215,26 @@ class _Attempt(NamedTuple):
 
     rows: np.ndarray
     by_path: bool
+    last_only: bool
     capacity: int  # active categories
     n_knots: int
     n_columns: int  # of the working set
 
 
-def _further_attempts(attempt, found, problem, limit):
+def _further_attempts(attempt, found, problem):
     """What stopped short and what it needs: more room, or the path where the active set failed.
 
     Each target goes through attempts of its own, so that its bytes depend on no other.
     """
     status = found.status
-    cramped = (status == homotopy.REACHED_SUPPORT) & (attempt.capacity < limit)
     needs = [
+        (status == _SPOILT, {"last_only": False}),
         (status == homotopy.OUT_OF_KNOTS, {"n_knots": 4 * attempt.n_knots}),
         (status == homotopy.OUT_OF_COLUMNS, {"n_columns": 4 * attempt.n_columns}),
         (
-            cramped,
+            status == homotopy.CRAMPED,
             {
-                "capacity": min(4 * attempt.capacity, limit),
+                "capacity": min(4 * attempt.capacity, len(problem.second_moment)),
                 "n_knots": 4 * attempt.n_knots,
                 "n_columns": 4 * attempt.n_columns,
             },
@@ -234,11 +251,13 @@ def _further_attempts(attempt, found, problem, limit):
     ]
 
 
-def _solve_rows(problem, rows, alpha_stop, floor, by_path, limit, last_only):
+def _solve_rows(problem, rows, alpha_stop, floor, at_alpha, limit, last_only):
     """Solve the targets at `rows`; what was found, and for which rows."""
-    n_sources = len(problem.second_moment)
-    capacity = min(limit, 256 if by_path else 64)
-    attempts = [_Attempt(rows, by_path, capacity, 2 * capacity + 16, 4 * capacity + _COLUMNS)]
+    n_sources, by_path = len(problem.second_moment), not at_alpha
+    expected = min(limit, 256 if by_path else 64)
+    capacity = min(expected + _TIES, n_sources)
+    room = (capacity, 2 * expected + 16, 4 * expected + _COLUMNS)
+    attempts = [_Attempt(rows, by_path, last_only, *room)]
     solved = []
     while attempts:
         attempt = attempts.pop()
@@ -255,14 +274,14 @@ def _solve_rows(problem, rows, alpha_stop, floor, by_path, limit, last_only):
             make_knots(n_knots, capacity),
             make_panel(n_sources, capacity),
         )
-        n_kept = 1 if last_only else n_knots
+        n_kept = 1 if attempt.last_only else n_knots
         # what is not used of the supports' room is never touched
         found = _make_result(rows.size, n_kept, (rows.size * n_kept * capacity,))
         if attempt.by_path:
-            _follow_chunk(*given, floor, capacity, last_only, *buffers, found)
+            _follow_chunk(*given, floor, limit, attempt.last_only, at_alpha, *buffers, found)
         else:
             _solve_chunk_at(*given, *buffers, found)
-        further = _further_attempts(attempt, found, problem, limit)
+        further = _further_attempts(attempt, found, problem)
         unfinished = [row for again in further for row in again.rows]
         done = np.isin(rows, unfinished, invert=True)
         attempts += further
@@ -272,73 +291,112 @@ def _solve_rows(problem, rows, alpha_stop, floor, by_path, limit, last_only):
 
 
 def _repair_knots(problem, result, limit) -> Result:
-    """Improve the knots whose certificate rounding has spoilt."""
-    moment = problem.target_second_moment
-    second_moment = problem.second_moment[:, : len(problem.second_moment)]
-    for t, q in np.argwhere(result.dual_gap > REPAIR_ABOVE * moment[:, None]):
-        size = result.support_size[t, q]
-        point = repair(
-            second_moment,
-            problem.cross_rows(np.array([t]))[0],
-            moment[t],
-            problem.own[t],
-            result.alpha[t, q],
-            result.support[t, q, :size],
-            result.coef[t, q, :size],
-            goal=0.1 * REPAIR_ABOVE * moment[t],
-        )
+    """Improve the knots whose certificate rounding has spoilt; a path ends where one is too large."""
+    goal = REPAIR_ABOVE * problem.target_second_moment[:, None]
+    for t, q in np.argwhere((result.dual_gap > goal) & np.isfinite(result.dual_gap)):
+        if q >= result.n_knots[t]:
+            continue
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            # moments so small that rounding has left nothing of them are not certified either way
+            alpha, point = _repair_knot(problem, result, t, q)
         size = point.support.size
-        if point.dual_gap < result.dual_gap[t, q] and size <= limit:
-            missing = ((0, 0), (0, 0), (0, max(0, size - result.coef.shape[2])))
-            if missing[2][1]:
-                result = result._replace(
-                    support=np.pad(result.support, missing, constant_values=-1),
-                    coef=np.pad(result.coef, missing),
-                )
-            result.support[t, q] = -1
-            result.coef[t, q] = 0.0
-            result.support[t, q, :size] = point.support
-            result.coef[t, q, :size] = point.coef
-            result.support_size[t, q] = size
-            result.active_size[t, q] = max(result.active_size[t, q], size)
-            result.squared_error[t, q] = point.squared_error
-            result.dual_gap[t, q] = point.dual_gap
-            result.residual[t, q] = np.inf  # no longer on the segments that meet here
+        if not point.dual_gap < result.dual_gap[t, q]:
+            continue
+        if size > limit:
+            result.below[t], result.status[t] = size, homotopy.REACHED_SUPPORT
+            result.n_knots[t] = q
+            continue
+        missing = ((0, 0), (0, 0), (0, max(0, size - result.coef.shape[2])))
+        if missing[2][1]:
+            result = result._replace(
+                support=np.pad(result.support, missing, constant_values=-1),
+                coef=np.pad(result.coef, missing),
+            )
+        result.alpha[t, q] = alpha
+        result.support[t, q] = -1
+        result.coef[t, q] = 0.0
+        result.support[t, q, :size] = point.support
+        result.coef[t, q, :size] = point.coef
+        result.support_size[t, q] = size
+        result.active_size[t, q] = max(result.active_size[t, q], size)
+        result.squared_error[t, q] = point.squared_error
+        result.dual_gap[t, q] = point.dual_gap
+        result.residual[t, q] = np.inf  # no longer on the segments that meet here
     return result
 
 
-def _refuse_uncertified(problem, result):
-    """Raise for the first target whose answer is not certified."""
+def _repair_knot(problem, result, t, q):
+    """The penalty and the repaired solution of one knot.
+
+    A knot that rounding has put too low has the category that enters there in its support already:
+    it is moved up to where that category enters.
+    """
+    moment, alpha = problem.target_second_moment[t], result.alpha[t, q]
+    second_moment = problem.second_moment[:, : len(problem.second_moment)]
+    size = result.support_size[t, q]
+    given = (second_moment, problem.cross_rows(np.array([t]))[0], moment, problem.own[t])
+    known = (result.support[t, q, :size], result.coef[t, q, :size])
+    goal = 0.1 * REPAIR_ABOVE * moment
+    point = repair(*given, alpha, *known, goal)
+    is_event = q + 1 < result.n_knots[t] or result.status[t] == homotopy.REACHED_SUPPORT
+    for _ in range(_MOVES if is_event else 0):
+        if point.support.size <= result.active_size[t, q]:
+            break
+        above = penalty_above(second_moment, alpha, point, result.active_size[t, q])
+        if not alpha < above < result.alpha[t, q - 1]:
+            break
+        moved = repair(*given, above, *known, goal)
+        if moved.dual_gap > TOLERANCE * moment:
+            break
+        alpha, point = above, moved
+    return alpha, point
+
+
+def _refuse_inconsistent(problem, result):
+    """Raise for the first target whose moments no images can have."""
     moment = problem.target_second_moment
-    worst = np.where(np.isnan(result.dual_gap), -1.0, result.dual_gap).argmax(axis=1)
-    gap = result.dual_gap[np.arange(worst.size), worst]
     negative = (result.squared_error < -1e-9 * moment[:, None]).any(axis=1)
     indefinite = result.status == homotopy.INDEFINITE
-    uncertified = (result.status == homotopy.STALLED) | ~(gap <= TOLERANCE * moment)
-    for t in np.flatnonzero(indefinite | negative | uncertified)[:1]:
+    for t in np.flatnonzero(indefinite | negative)[:1]:
         target = problem.targets[t]
         if indefinite[t]:
             raise MomentError(
                 f"second_moment is not positive semidefinite (met at target {target}): pass the "
                 "uncentred second moment of one set of images, in float64."
             )
-        if negative[t]:
-            raise MomentError(
-                f"target {target} has second moment {moment[t]:.6g}, less than its cross moments "
-                "explain: the moments are not jointly positive semidefinite; take all of them "
-                "from the same images."
-            )
-        if result.status[t] == homotopy.STALLED:
-            raise UncertifiedError(
-                f"the path of target {target} stalls on ties at alpha="
-                f"{result.alpha[t, result.n_knots[t] - 1]:.6g}; use a larger alpha or a smaller support."
-            )
-        raise UncertifiedError(
-            f"target {target} cannot be certified at alpha={result.alpha[t, worst[t]]:.6g}: "
-            f"duality gap {gap[t]:.3g} exceeds {TOLERANCE:g} of its second moment "
-            f"{moment[t]:.6g}; use a larger alpha or a smaller support."
+        raise MomentError(
+            f"target {target} has second moment {moment[t]:.6g}, less than its cross moments "
+            "explain: the moments are not jointly positive semidefinite; take all of them "
+            "from the same images."
         )
     np.maximum(result.squared_error, 0.0, out=result.squared_error)
+
+
+def _end_uncertified(problem, result) -> Result:
+    """End each path above its first knot that is not certified; the first of all knots stays."""
+    moment = problem.target_second_moment
+    number = np.arange(result.alpha.shape[1])
+    certified = result.dual_gap <= TOLERANCE * moment[:, None]
+    failed = ~certified & (number < result.n_knots[:, None])
+    for t in np.flatnonzero(failed.any(axis=1)):
+        q = int(failed[t].argmax())
+        result.status[t] = UNCERTIFIED
+        if q > 0:
+            result.below[t], result.n_knots[t] = result.active_size[t, q], q
+    beyond = number >= result.n_knots[:, None]
+    for values in (result.alpha, result.squared_error, result.dual_gap, result.residual):
+        values[beyond] = np.nan
+    for values in (result.active_size, result.support_size, result.coef):
+        values[beyond] = 0
+    result.support[beyond] = -1
+    kept = int(result.n_knots.max())
+    return result._replace(
+        **{
+            name: values[:, :kept]
+            for name, values in result._asdict().items()
+            if values.ndim > 1 and values.shape[1] > kept
+        }
+    )
 
 
 def solve_targets(
@@ -352,23 +410,23 @@ def solve_targets(
 ) -> Result:
     """Solve every target of `problem`; the answer does not depend on `n_threads`.
 
-    Without `max_support` only the solution at `alpha_stop` is certified and returned.
+    Without `max_support` only the solution at `alpha_stop` is certified and returned. Where a
+    duality gap exceeds `TOLERANCE` of the target's second moment the status is `UNCERTIFIED`, and
+    a path ends above it.
 
     Raises
     ------
-    UncertifiedError
-        If an answer's duality gap exceeds `TOLERANCE` of the target's second moment.
     MomentError
         If the moments turn out to be inconsistent.
     """
     n_targets = problem.targets.size
     chunks = np.array_split(np.arange(n_targets), -(-n_targets // _TARGETS_PER_CHUNK))
 
-    n_sources, by_path = len(problem.second_moment), max_support is not None
+    n_sources, at_alpha = len(problem.second_moment), max_support is None
     limit = n_sources if max_support is None else min(max_support, n_sources)
 
     def solve(rows):
-        return _solve_rows(problem, rows, alpha_stop, floor, by_path, limit, last_only)
+        return _solve_rows(problem, rows, alpha_stop, floor, at_alpha, limit, last_only)
 
     if n_threads == 1:
         solved = [solve(rows) for rows in chunks]
@@ -377,5 +435,5 @@ def solve_targets(
             solved = list(pool.map(solve, chunks))
     result = _join([part for chunk in solved for part in chunk], n_targets)
     result = _repair_knots(problem, result, limit)
-    _refuse_uncertified(problem, result)
-    return result
+    _refuse_inconsistent(problem, result)
+    return _end_uncertified(problem, result)

@@ -36,6 +36,8 @@ class Knots(NamedTuple):
 
     alpha: np.ndarray  # (K,)
     size: np.ndarray  # (K,) int64, categories active on the segment above the knot
+    used: np.ndarray  # (K + 1,) int64, those whose coefficient is not zero all along it, at least
+    exchanged: np.ndarray  # (K,) bool, below it another category stands for one of its support
     support: np.ndarray  # (K, S) int64, sources
     sign: np.ndarray  # (K, S), on the segment above the knot
     coef: np.ndarray  # (K, S)
@@ -59,6 +61,8 @@ def make_knots(n_knots: int, capacity: int) -> Knots:
     return Knots(
         alpha=np.empty(n_knots),
         size=np.empty(n_knots, np.int64),
+        used=np.empty(n_knots + 1, np.int64),
+        exchanged=np.zeros(n_knots, np.bool_),
         support=np.empty((n_knots, capacity), np.int64),
         sign=np.empty((n_knots, capacity)),
         coef=np.empty((n_knots, capacity)),
@@ -151,7 +155,7 @@ def _conclude(correlation, largest, knots, q, n_knots, cross_moment, target_seco
         residual = max(residual, _departure(correlation, knots, q, q + 1))
     knots.squared_error[q] = error
     knots.dual_gap[q] = max(gap, 0.0)
-    knots.residual[q] = residual
+    knots.residual[q] = np.inf if knots.exchanged[q] else residual
 
 
 @njit(**OPTIONS)

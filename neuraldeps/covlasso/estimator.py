@@ -100,19 +100,14 @@ class CovLasso(MultiOutputMixin, RegressorMixin, BaseEstimator):
         UncertifiedError
             If a target's solution cannot be certified.
         ValueError
-            If `Y` is one category and `exclude_own` does not say which.
+            If `Y` is one category and `exclude_own` does not say which source is its own.
         """
-        options = {"dtype": np.float64, "ensure_min_features": 2 if Y is None else 1}
+        options = {"dtype": np.float64, "ensure_min_features": 2}
         if Y is None:
             logits = validate_data(self, X, **options)
             return self._solve(logits.T @ logits / len(logits))
         logits, others = validate_data(self, X, Y, multi_output=True, y_numeric=True, **options)
         others = np.asarray(others, np.float64)
-        if others.ndim == 1 and self.exclude_own is True:
-            raise ValueError(
-                "Y is one category, and exclude_own=True would leave out source 0; name the source to "
-                "leave out, exclude_own=[i], or [-1] for none."
-            )
         others = others.reshape(len(others), -1)
         return self._solve(
             logits.T @ logits / len(logits),
@@ -127,6 +122,11 @@ class CovLasso(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def _solve(self, second_moment, cross_moment=None, target_second_moment=None) -> Self:
         within = cross_moment is None
+        if not within and self.exclude_own is True and np.shape(cross_moment)[1:] == (1,):
+            raise ValueError(
+                "Y is one category, and exclude_own=True would leave out source 0; name the source to "
+                "leave out, exclude_own=[i], or [-1] for none."
+            )
         solution = solve_covlasso(
             second_moment,
             cross_moment,

@@ -20,6 +20,14 @@ and the kernels carry the pieces of that function through a Cholesky factor `L L
 Nothing is accumulated from step to step along `alpha`, so knots do not drift: a category that
 enters appends one row, a category that leaves is rotated out by Givens rotations [1]_ [2]_.
 
+Ties. Several categories may enter and leave at the same `alpha`, and one may be active without
+ever being used: its coefficient is zero all along a segment. The support is therefore counted over
+segments, `used`, and a path ends only where the next segment uses more than it may.
+
+A category that depends on the active ones to rounding takes the place of one of them when its
+correlation exceeds `alpha`: nearly equal categories replace each other so, within a piece of the
+path too short to resolve.
+
 Most categories never come near `alpha`, so all this is kept on a working set of columns only. The
 certificate computes the correlations of every category afresh at every few knots; those that have
 come near join the working set. If one outside it exceeds `alpha` there, the path missed it, and is
@@ -49,6 +57,7 @@ from neuraldeps.covlasso.working_set import (
     revive,
     silence,
     solve_coefficients,
+    solve_dependence,
     widen,
 )
 
@@ -59,9 +68,12 @@ _MISSED = 3
 OUT_OF_COLUMNS = 4
 STALLED = 5
 INDEFINITE = 6
+CRAMPED = 7  # more categories are active than the buffers hold
 
 _INDEFINITE = -1e-6  # of a second moment: rounding alone explains no pivot as negative as this
 _NEAR = 0.7  # of alpha: correlations as large as this join the working set
+_ZERO = 1e-13  # of alpha_max: a coefficient that moves its own correlation by less is a zero
+_TAKES_PART = 1e-3  # least part, as a fraction, that an exchanged category has in the other
 
 
 @njit(**OPTIONS)
@@ -126,15 +138,54 @@ def _next_exit(state, size, high):
 
 
 @njit(**INLINE)
-def _record(knots, slot, alpha, state, size):
-    """Store the solution at `alpha`; a coefficient whose sign is lost to rounding is a zero."""
+def _record(knots, slot, alpha, state, size, used, zero):
+    """Store the solution at `alpha`; a coefficient that is zero to rounding is a zero."""
     knots.alpha[slot] = alpha
     knots.size[slot] = size
+    knots.used[slot] = used
+    knots.exchanged[slot] = False
     for i in range(size):
         value = state.point[i] - alpha * state.direction[i]
         knots.support[slot, i] = state.columns[state.active[i]]
         knots.sign[slot, i] = state.sign[i]
-        knots.coef[slot, i] = value if value * state.sign[i] > 0.0 else 0.0
+        knots.coef[slot, i] = value if _is_used(state, i, value, zero) else 0.0
+
+
+@njit(**INLINE)
+def _is_used(state, i, value, zero):
+    """Whether a coefficient has its sign, and is more than rounding makes of a zero."""
+    return value * state.sign[i] * state.moment[state.active[i]] > zero
+
+
+@njit(**INLINE)
+def _count_used(state, size, high, low, zero):
+    """Active categories that are used somewhere between two penalties."""
+    count = np.int64(0)
+    for i in range(size):
+        upper = state.point[i] - high * state.direction[i]
+        lower = state.point[i] - low * state.direction[i]
+        if _is_used(state, i, upper, zero) or _is_used(state, i, lower, zero):
+            count += 1
+    return count
+
+
+@njit(**INLINE)
+def _find_exchanged(state, size, alpha, entering, sign):
+    """The active category whose place one that depends on them all takes, or -1.
+
+    Its coefficient is the first to meet zero when the dependent category's grows and theirs make
+    up for it.
+    """
+    solve_dependence(state, size, entering)
+    least, leaving = np.inf, -1
+    for i in range(size):
+        share = sign * state.sign[i] * state.share[i]
+        part = share * np.sqrt(state.moment[state.active[i]] / state.moment[entering])
+        if part > _TAKES_PART:
+            value = state.sign[i] * (state.point[i] - alpha * state.direction[i])
+            if value < least * share:
+                least, leaving = max(value, 0.0) / share, i
+    return leaving
 
 
 @njit(**OPTIONS)
@@ -191,12 +242,13 @@ def _attempt(
         state.residual[j] = state.cross[j]
         state.slope[j] = 0.0
     state.recent[:] = 0
-    tolerance = ABSOLUTE_TOLERANCE * alpha
+    tolerance, zero = ABSOLUTE_TOLERANCE * alpha, _ZERO * alpha
     # int64 from the start: a literal 0 would have every callee compiled a second time.
     size, n_blocked, n_knots, n_checked = np.int64(0), np.int64(0), np.int64(1), np.int64(0)
-    n_idle = 0
+    n_idle, least = 0, np.int64(0)
+    exchanged = False
     status = REACHED_ALPHA
-    _record(knots, 0, alpha, state, size)
+    _record(knots, 0, alpha, state, size, size, zero)
     while alpha > alpha_stop:
         if n_knots > n_checked + GROUP:
             first, n_checked = n_checked, n_checked + GROUP
@@ -230,19 +282,42 @@ def _attempt(
         low = max(alpha_stop, exit_alpha)
         next_alpha, entering, sign = _next_entry(state, n_columns, low, alpha, tolerance)
         if next_alpha < alpha * (1.0 - 1e-14):
-            if n_knots >= knots.alpha.size:
-                return OUT_OF_KNOTS, n_knots
-            _record(knots, n_knots, next_alpha, state, size)
-            n_knots += 1
-            n_idle = 0
-        alpha = next_alpha
-        if entering >= 0:
-            if size >= max_support:
+            least = max(least, _count_used(state, size, alpha, next_alpha, zero))
+            if least > max_support:
                 status = REACHED_SUPPORT
                 break
+            if n_knots >= knots.alpha.size:
+                return OUT_OF_KNOTS, n_knots
+            _record(knots, n_knots, next_alpha, state, size, least, zero)
+            n_knots += 1
+            n_idle, least = 0, np.int64(0)
+            if exchanged:
+                revive(state, size, n_blocked)
+                n_blocked, exchanged = np.int64(0), False
+        alpha = next_alpha
+        if entering >= 0:
+            # Those used here go on to be, and without another the next segment is no solution.
+            least = max(least, 1 + _count_used(state, size, alpha, alpha, zero))
+            if least > max_support:
+                status = REACHED_SUPPORT
+                break
+            if size >= state.active.size:
+                return CRAMPED, n_knots
             fraction = enter(second_moment, state, size, n_columns, entering, sign)
             if fraction < _INDEFINITE:
                 return INDEFINITE, n_knots
+            if fraction <= PIVOT_TOLERANCE and not exchanged:
+                leaving = _find_exchanged(state, size, alpha, entering, sign)
+                if leaving >= 0:
+                    state.blocked[n_blocked] = state.active[leaving]
+                    leave(state, size, leaving, n_columns)
+                    size -= 1
+                    revive(state, size, n_blocked + 1)
+                    state.blocked[0] = state.blocked[n_blocked]
+                    n_blocked = np.int64(1)
+                    silence(state, size, n_blocked)
+                    knots.exchanged[n_knots - 1] = exchanged = True
+                    fraction = enter(second_moment, state, size, n_columns, entering, sign)
             if fraction <= PIVOT_TOLERANCE:
                 state.blocked[n_blocked] = entering
                 n_blocked += 1
@@ -254,13 +329,14 @@ def _attempt(
             leave(state, size, leaving, n_columns)
             size -= 1
             revive(state, size, n_blocked + 1)
-            n_blocked = 0
+            n_blocked, exchanged = np.int64(0), False
         silence(state, size, n_blocked)
         solve_coefficients(state, size)
         n_idle += 1
         if n_idle > 2 * n_columns + 10:
             status = STALLED
             break
+    knots.used[n_knots] = least
     for first in range(n_checked, n_knots, GROUP):
         last = min(first + GROUP, n_knots)
         outcome = _check(
@@ -296,11 +372,12 @@ def follow_path(
 ):
     """Follow the path of one target from alpha_max down to its end, and certify its knots.
 
-    The end is `alpha_stop` or `floor * alpha_max`, whichever is larger, or the alpha at which a
-    further category would enter a support of `max_support`.
+    The end is `alpha_stop` or `floor * alpha_max`, whichever is larger, or the alpha below which
+    more than `max_support` categories are used.
 
-    Returns (status, number of knots). Knots are certified unless the buffers were too small
-    (`OUT_OF_KNOTS`, `OUT_OF_COLUMNS`) or the moments are `INDEFINITE`.
+    Returns (status, number of knots); `knots.used` goes one further, to the segment below the last.
+    Knots are certified unless the buffers were too small
+    (`OUT_OF_KNOTS`, `OUT_OF_COLUMNS`, `CRAMPED`) or the moments are `INDEFINITE`.
     """
     alpha_max = begin(second_moment, cross_moment, own, state)
     alpha_stop = max(alpha_stop, floor * alpha_max)

@@ -6,8 +6,8 @@ from numbers import Real
 import numpy as np
 import scipy.sparse
 
-from neuraldeps.covlasso.batch import TOLERANCE, Problem, Result, solve_targets
-from neuraldeps.covlasso.homotopy import REACHED_SUPPORT
+from neuraldeps.covlasso.batch import TOLERANCE, UNCERTIFIED, Problem, Result, solve_targets
+from neuraldeps.covlasso.homotopy import REACHED_SUPPORT, STALLED
 from neuraldeps.covlasso.kernels import aligned
 from neuraldeps.covlasso.validation import (
     UncertifiedError,
@@ -75,8 +75,7 @@ class CovLassoPath:
     """The whole solution path of every target; `T` targets, `K` knots, supports of at most `S`.
 
     Between two knots every coefficient is linear in `alpha`. Knot 0 is `alpha_max` with an empty
-    support. The last knot is the point at which the support would exceed `max_support`, or
-    `alpha_min`, or 1e-8 of `alpha_max`, below which no solution can be certified in float64.
+    support. Every knot is certified; what ended a path at its last one, `ended_by` says.
 
     Attributes
     ----------
@@ -90,7 +89,8 @@ class CovLassoPath:
     support_size : (T, K) int32
         Number of non-zero coefficients at each knot.
     active_size : (T, K) int32
-        Number of non-zero coefficients on the open segment above each knot.
+        Number of categories used on the open segment above each knot: their coefficients are not
+        zero all along it.
     support : (T, K, S) int32
         Source categories with a non-zero coefficient, in the order in which they entered,
         padded with -1.
@@ -110,8 +110,13 @@ class CovLassoPath:
         The least penalty at which no source is used.
     max_support : int
         Largest support that was asked for.
-    ended_by_support : (T,) bool
-        Whether the path goes on below its last knot with a larger support.
+    ended_by : (T,) str
+        ``support``: the path goes on below its last knot with more than `max_support` categories.
+        ``alpha``: the last knot is at `alpha_min`. ``precision``: it is at 1e-8 of `alpha_max`,
+        below which no solution can be certified in float64. ``certificate``: what comes below it
+        could not be certified.
+    size_below : (T,) int32
+        How many categories the path uses below its last knot, at least; 0 where that is unknown.
     """
 
     targets: np.ndarray
@@ -127,25 +132,45 @@ class CovLassoPath:
     target_second_moment: np.ndarray
     alpha_max: np.ndarray
     max_support: int
-    ended_by_support: np.ndarray
+    ended_by: np.ndarray
+    size_below: np.ndarray
 
-    def at_support_size(self, k: int) -> CovLassoSolution:
+    def at_support_size(self, k: int, *, or_last: bool = False) -> CovLassoSolution:
         """The last point of each path before its support first exceeds `k`.
 
         Where the support never does, the last knot.
+
+        Parameters
+        ----------
+        k : int
+        or_last : bool
+            Take the last knot, too, where the path ended for want of a certificate before that
+            point, in place of an error.
 
         Raises
         ------
         ValueError
             If `k` exceeds `max_support` and a path ended because of it.
+        UncertifiedError
+            If a path ended for want of a certificate before that point.
         """
         k = check_positive_integer(k, "k")
-        if k > self.max_support and self.ended_by_support.any():
+        if k > self.max_support and (self.ended_by == "support").any():
             raise ValueError(
                 f"k={k} exceeds max_support={self.max_support}; compute the path with "
                 f"max_support={k}."
             )
         too_large = self.active_size > k
+        open_ended = (self.ended_by == "certificate") & (self.size_below <= k)
+        open_ended &= ~too_large.any(axis=1)
+        if open_ended.any() and not or_last:
+            t = int(open_ended.argmax())
+            last = self.n_knots[t] - 1
+            raise UncertifiedError(
+                f"the path of target {self.targets[t]} to a support of {k} cannot be certified below "
+                f"alpha={self.alpha[t, last]:.6g}, where its support is "
+                f"{self.support_size[t, last]}; ask for a smaller support."
+            )
         knot = np.where(too_large.any(axis=1), too_large.argmax(axis=1), self.n_knots) - 1
         rows = np.arange(len(self.targets))
         size = self.support_size[rows, knot]
@@ -315,6 +340,22 @@ def _renumber(result: Result, problem: Problem) -> np.ndarray:
     return np.append(problem.allowed, -1).astype(np.int32)[result.support]
 
 
+def _refuse_uncertified(result: Result, problem: Problem, uncertified: np.ndarray) -> None:
+    """Raise for the first of the targets whose solution, or whose path's end, is not certified."""
+    for t in np.flatnonzero(uncertified)[:1]:
+        last = result.n_knots[t] - 1
+        gap, alpha = result.dual_gap[t, last], result.alpha[t, last]
+        moment = problem.target_second_moment[t]
+        if gap <= TOLERANCE * moment:
+            why = f"the path of target {problem.targets[t]} cannot be certified below alpha={alpha:.6g}"
+        else:
+            why = (
+                f"target {problem.targets[t]} cannot be certified at alpha={alpha:.6g}: duality gap "
+                f"{gap:.3g} exceeds {TOLERANCE:g} of its second moment {moment:.6g}"
+            )
+        raise UncertifiedError(f"{why}; use a larger alpha or a smaller support.")
+
+
 def covlasso_path(
     second_moment,
     cross_moment=None,
@@ -375,7 +416,9 @@ def covlasso_path(
     MomentError
         If the moments are malformed or do not fit together.
     UncertifiedError
-        If a knot's duality gap exceeds 1e-12 of the target's second moment.
+        If not even the first knot of a path can be certified. Where a later one's duality gap
+        exceeds 1e-12 of the target's second moment the path ends above it, `ended_by` says so, and
+        what lies below is an error when it is asked for.
 
     References
     ----------
@@ -404,6 +447,10 @@ def covlasso_path(
         last_only=False,
         n_threads=n_threads,
     )
+    _refuse_uncertified(result, problem, (result.status == UNCERTIFIED) & (result.n_knots == 1))
+    ended_by = np.full(problem.targets.size, "alpha" if alpha_min > 0 else "precision", "U11")
+    ended_by[result.status == REACHED_SUPPORT] = "support"
+    ended_by[np.isin(result.status, (UNCERTIFIED, STALLED))] = "certificate"
     return CovLassoPath(
         targets=problem.targets,
         n_knots=result.n_knots,
@@ -418,7 +465,8 @@ def covlasso_path(
         target_second_moment=problem.target_second_moment,
         alpha_max=result.alpha[:, 0].copy(),
         max_support=max_support,
-        ended_by_support=result.status == REACHED_SUPPORT,
+        ended_by=ended_by,
+        size_below=result.below,
     )
 
 
@@ -429,6 +477,7 @@ def solve_covlasso(
     *,
     alpha=None,
     support_size: int | None = None,
+    or_empty: bool = False,
     targets=None,
     sources=None,
     exclude_own=True,
@@ -447,6 +496,9 @@ def solve_covlasso(
     support_size : int, optional
         Instead of `alpha`: the last point of each path, going down from `alpha_max`, before the
         support first exceeds this size (the end of the path where it never does).
+    or_empty : bool
+        Give a target that cannot be certified an empty support and a squared error and duality gap
+        of NaN, in place of an error.
 
     Returns
     -------
@@ -457,7 +509,7 @@ def solve_covlasso(
     MomentError
         If the moments are malformed or do not fit together.
     UncertifiedError
-        If a duality gap exceeds 1e-12 of the target's second moment.
+        If a duality gap exceeds 1e-12 of the target's second moment, unless `or_empty`.
 
     Examples
     --------
@@ -488,12 +540,24 @@ def solve_covlasso(
         last_only=True,
         n_threads=n_threads,
     )
-    return CovLassoSolution(
+    failed = np.isin(result.status, (UNCERTIFIED, STALLED))
+    if support_size is not None:
+        failed &= result.below <= support_size
+    if not or_empty:
+        _refuse_uncertified(result, problem, failed)
+    at_last = np.arange(n_targets), result.n_knots - 1
+    found = CovLassoSolution(
         targets=problem.targets,
-        alpha=result.alpha[:, 0],
-        support_size=result.support_size[:, 0],
-        support=_renumber(result, problem)[:, 0],
-        coef=result.coef[:, 0],
-        squared_error=result.squared_error[:, 0],
-        dual_gap=result.dual_gap[:, 0],
+        alpha=result.alpha[at_last] if alpha is None else as_alpha(alpha, n_targets),
+        support_size=result.support_size[at_last],
+        support=_renumber(result, problem)[at_last],
+        coef=result.coef[at_last],
+        squared_error=result.squared_error[at_last],
+        dual_gap=result.dual_gap[at_last],
     )
+    for values, nothing in (
+        (found.support_size, 0), (found.support, -1), (found.coef, 0.0),
+        (found.squared_error, np.nan), (found.dual_gap, np.nan),
+    ):  # fmt: skip
+        values[failed] = nothing
+    return found

@@ -145,6 +145,23 @@ def repair(second_moment, cross_moment, moment, own, alpha, support, coef, goal)
     return best
 
 
+def penalty_above(second_moment, alpha, point, size) -> float:
+    """The penalty, a little above `alpha`, at which only `size` of the support of `point` are left.
+
+    On the segment through the point coefficients are affine in the penalty. NaN if those that are
+    least do not shrink as it grows.
+    """
+    members, coef = point.support, point.coef
+    block = second_moment[np.ix_(members, members)]
+    rate = _pseudo_solve(block, np.sign(coef))[0]
+    least = np.argsort(np.abs(coef) * np.sqrt(np.diagonal(block)))[: members.size - size]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        distance = (coef / rate)[least]
+    if not (distance > 0).all():
+        return np.nan
+    return float(np.nextafter(alpha + (1 + 1e-6) * distance.max(), np.inf))
+
+
 def _descend(second_moment, correlation, alpha, support, coef, sign):
     """Minimise over the active categories, leaving out those whose coefficient meets zero."""
     correlation = correlation.copy()

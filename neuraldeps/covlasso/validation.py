@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from neuraldeps.errors import InputError
+
 SYMMETRY_TOLERANCE = 1e-12  # of sqrt(M_ii M_jj)
 _BOUND_TOLERANCE = 1e-8  # on |M_ij| <= sqrt(M_ii M_jj)
 _DEFINITE_TOLERANCE = 1e-10  # on the least eigenvalue of the normalised matrix, times n
@@ -11,11 +13,11 @@ _LARGEST_FACTORISED = 4096
 _BLOCK_ELEMENTS = 1 << 20
 
 
-class MomentError(ValueError):
+class MomentError(InputError):
     """Moments that no set of images can have, or that do not fit together."""
 
 
-class UncertifiedError(ValueError):
+class UncertifiedError(InputError):
     """An answer whose duality gap is not within tolerance: it is never returned."""
 
 

@@ -50,6 +50,7 @@ class State(NamedTuple):
     member: np.ndarray  # (n,) bool, sources that are columns, and the own category
     found: np.ndarray  # (C,) int64, sources about to join
     cross: np.ndarray  # (C,) cross moment
+    moment: np.ndarray  # (C,) second moment of the category itself
     base: np.ndarray  # (C,) one row of the second moment
     active: np.ndarray  # (S,) int64
     sign: np.ndarray  # (S,)
@@ -60,6 +61,7 @@ class State(NamedTuple):
     point: np.ndarray  # (S,)
     direction: np.ndarray  # (S,)
     weight: np.ndarray  # (S,)
+    share: np.ndarray  # (S,) a dependent category as a combination of the active ones
     counting: np.ndarray  # (S,) int64, 0 .. S - 1
     residual: np.ndarray  # (C,)
     slope: np.ndarray  # (C,)
@@ -76,6 +78,7 @@ def make_state(n_sources: int, n_columns: int, capacity: int) -> State:
         member=np.zeros(n_sources, np.bool_),
         found=np.empty(n_columns, np.int64),
         cross=aligned(n_columns),
+        moment=np.empty(n_columns),
         base=aligned(n_columns),
         active=np.empty(capacity, np.int64),
         sign=np.empty(capacity),
@@ -86,6 +89,7 @@ def make_state(n_sources: int, n_columns: int, capacity: int) -> State:
         point=aligned(capacity),
         direction=aligned(capacity),
         weight=aligned(capacity),
+        share=np.empty(capacity),
         counting=np.arange(capacity),
         residual=aligned(n_columns),
         slope=aligned(n_columns),
@@ -106,6 +110,7 @@ def join(second_moment, cross_moment, state, size, count):
         joining[j] = source
         state.member[source] = True
         state.cross[start + j] = cross_moment[source]
+        state.moment[start + j] = second_moment[source, source]
         residual[j] = cross_moment[source]
         slope[j] = 0.0
     for i in range(size):
@@ -295,3 +300,16 @@ def solve_coefficients(state, size):
         for k in range(i):
             point[k] = multiply_add(-p, row[k], point[k])
             direction[k] = multiply_add(-d, row[k], direction[k])
+
+
+@njit(**INLINE)
+def solve_dependence(state, size, position):
+    """Fill share = M_AA^-1 M[A, position]."""
+    share, factor, rows = state.share, state.factor, state.rows
+    for i in range(size):
+        share[i] = rows[i, position]
+    for i in range(size - 1, -1, -1):
+        value = share[i] / factor[i, i]
+        share[i] = value
+        for k in range(i):
+            share[k] = multiply_add(-value, factor[i, k], share[k])

@@ -54,7 +54,7 @@ def draw_star(
     shown = pictures or {}
     largest = max((abs(term.coef[estimator]) for term in case.terms), default=1.0) or 1.0
     directions = angles(case.support_size)
-    for term, angle in zip(case.terms, directions, strict=True):
+    for term, angle in zip(case.largest_first(estimator), directions, strict=True):
         coef = term.coef[estimator]
         _edge(axes, angle, coef, largest)
         x, y = DISTANCE * np.cos(angle), DISTANCE * np.sin(angle)

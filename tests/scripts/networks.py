@@ -5,10 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.options import extraction_config, training_config
+
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 SPEC = {"architecture": "test_efficientnet", "model_kwargs": {}}
-TRAINING = {"epochs": 2, "batch_size": 32, "lr": 0.1, "warmup_epochs": 1}
-EXTRACTION = {"batch_size": 50, "channels_last": True, "amp": False, "amp_dtype": "bfloat16"}
+TRAINING = training_config(
+    epochs=2, batch_size=32, optimizer={"lr": 0.1}, schedule={"warmup_epochs": 1}
+)
+EXTRACTION = extraction_config(batch_size=50)
 N_CATEGORIES, N_OOD, SIZE = 12, 5, 32
 
 

@@ -103,6 +103,7 @@ def test_imported_logits_pass_for_a_network(folder, tmp_path):
         script("import_logits")(
             str(source),
             None,
+            None,
             images,
             str(out),
             model="other",

@@ -40,11 +40,12 @@ def stored(dataset, path, attrs=None, **options):
     return str(path)
 
 
-def second_moments(tmp_path):
+def second_moments(tmp_path, empty=()):
     """Planted: logit 2 of network b is half of logit 5 of network a, and some noise."""
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(2, 4000, N))
     b[:, 2] = 0.5 * a[:, 5] + 0.01 * b[:, 2]
+    b[:, list(empty)] = 0
     coords = category_coords("source_category") | category_coords("target_category")
     logits, moments = {"a": a, "b": b}, {}
     for first, second in (("a", "a"), ("a", "b"), ("b", "b")):
@@ -121,6 +122,14 @@ def test_correlation_keeps_the_own_category_where_it_is_allowed(tmp_path):
     _, _, shown = solved_targets(tmp_path, "a", "b", **options)
     assert len(shown[2].correlation) == len(shown[2].coef) == N
     assert np.flatnonzero(shown[2].coef).tolist() == [5]
+
+
+def test_categories_without_a_logit_are_not_drawn(tmp_path):
+    _, moments = second_moments(tmp_path, empty=range(3, N))
+    options = {"relative_alpha": 0.3, "exclude_own": True, "seed": 0}
+    path = moments["b", "b"]
+    solved = solve_correlation(path, path, path, ("b", "b"), n_targets=9, **options)
+    assert solved.target_category.values.tolist() == [0, 1, 2]
 
 
 def test_targets_of_a_pair_are_drawn_by_seed(tmp_path):

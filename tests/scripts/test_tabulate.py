@@ -54,7 +54,7 @@ def test_tables_hold_one_case_per_pair_and_all_categories(tmp_path):
     notes = (tmp_path / "table1.md").read_text()
     assert "infer" in notes
     assert "can hardly move by construction" in notes
-    assert "gauge raw" in notes
+    assert "centering none" in notes
 
 
 def test_configured_cases_and_sizes_are_taken(tmp_path):

@@ -14,7 +14,7 @@ def test_same_bytes_as_threads(slurm, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     paths = [write_logits(f"{name}.zarr", rng.standard_normal((1500, 100))) for name in "fg"]
-    how = {"models": ("f", "g"), "gauge": "raw", "threads": 2}
+    how = {"models": ("f", "g"), "centering": "none", "threads": 2}
     with SLURMCluster(
         queue="cpu",
         cores=1,

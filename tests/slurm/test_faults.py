@@ -102,9 +102,10 @@ def test_a_killed_snakemake_restarted_while_its_jobs_still_run(slurm, tmp_path, 
     jobs = Accidents(made)
     target = "results/moments/f--g.zarr"
     killed = made.start(target, log="killed.log")
-    old = [jobs.next("rule_import_logits") for _ in "fg"]
-    for *_, process in old:
-        os.kill(process, signal.SIGSTOP)
+    old = []
+    for _ in "fg":
+        old.append(jobs.next("rule_import_logits"))
+        os.kill(old[-1][-1], signal.SIGSTOP)
     killed.kill()
     killed.wait()
 

@@ -171,6 +171,20 @@ def test_labels_are_given_for_every_model_or_for_none():
         check_config(config, "config.yaml")
 
 
+@pytest.mark.parametrize("part", ["labels", "paths"])
+def test_labels_and_paths_are_of_imported_logits(part):
+    config = yaml.safe_load((ROOT / "tests/workflow/planted.yaml").read_text())
+    model = next(iter(config["models"]))
+    spec = config["models"][model]
+    spec[part] = {split: f"{split}.npy" for split in spec["logits"]}
+    config["dataset"]["splits"]["more"] = {}
+    check_config(config, "config.yaml")
+    spec[part]["more"] = "more.npy"
+    message = rf"models\.{model}\.{part}\.more is of imported logits, but there is no models\."
+    with pytest.raises(InputError, match=message):
+        check_config(config, "config.yaml")
+
+
 PHOTOS = [
     ({}, r"splits\.fit has no images; add data_dir"),
     ({"csv": "a.csv", "origin_split": "train"}, r"splits\.fit has csv and one of origin, origin_s"),
@@ -515,6 +529,18 @@ def test_the_schema_and_the_table_of_keys_are_current():
     rows = {row.split("`")[1]: row for row in page.splitlines() if row.startswith("| `")}
     for path, _ in leaves(Run):
         assert dotted(path) in rows or f"`{path[-1]}`" in rows[dotted(path[:-1])], path
+
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_keys_in_the_documents_are_there(page):
+    begins = {key.partition(".")[0] for key in RENAMED_KEYS} | set(Run.model_fields)
+    for word in re.findall(r"`([a-z_]+(?:\.[a-z_0-9<>]+)+)(?:`|:)", page.read_text()):
+        path = tuple(word.split("."))
+        if path[0] in begins and path[-1] not in ("csv", "md", "json", "py"):
+            assert not find_place(Run, path).within, word
 
 
 def test_as_many_glyphs_as_there_are():

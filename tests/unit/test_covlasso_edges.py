@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuraldeps.covlasso import MomentError, UncertifiedError, covlasso_path, solve_covlasso
-from tests.fuzz_covlasso import Tally, check_problem, fuzz, relative_gap
+from neuraldeps.covlasso.repair import penalty_above, repair
+from tests.fuzz_covlasso import Tally, check_problem, check_support_sizes, fuzz, relative_gap
 
 GENERATOR = np.random.default_rng(0)
 FRACTIONS = (0.9, 0.5, 0.1, 1e-2, 1e-4, 1e-6)
@@ -107,6 +108,128 @@ def test_every_support_size_is_respected(name):
         assert_certified(second_moment, read)
 
 
+TIED = {
+    # design, target, its one source, what that leaves unexplained
+    "one enters, another leaves": ([[1, 1, 1], [1, 1, 1], [1, 1, 0], [1, 0, 0]], 2, 1, 1 / 6),
+    "active and never used": ([[1, 0, 0], [1, 1, 1], [0, 1, 0]], 0, 2, 1 / 3),
+}
+
+
+@pytest.mark.parametrize("name", TIED)
+def test_at_most_one_on_ties_is_what_the_path_uses(name):
+    design, target, source, error = TIED[name]
+    second_moment = moments_of(np.array(design, float))
+    given = {"targets": [target]}
+    answers = [
+        solve_covlasso(second_moment, support_size=1, **given),
+        *(
+            covlasso_path(second_moment, max_support=k, **given).at_support_size(1)
+            for k in (1, 2, 3)
+        ),
+    ]
+    for answer in answers:
+        coef = answer.to_sparse(3).toarray()[0]
+        assert np.flatnonzero(coef).tolist() == [source]
+        assert answer.support_size[0] == 1
+        np.testing.assert_allclose(answer.squared_error, error, atol=1e-7)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 2**63 - 1))
+def test_at_most_k_is_that_of_the_path_in_exact_fractions(seed):
+    tally = Tally()
+    check_support_sizes(seed, tally)
+    assert not tally.failures
+
+
+@pytest.fixture(scope="module")
+def nearly_equal():
+    """Second moment of 22 categories, the last two equal but for float32 rounding."""
+    generator = np.random.default_rng(0)
+    logits = generator.standard_normal((2000, 20))
+    logits += 3 * np.eye(20)[generator.integers(0, 20, 2000)]
+    absent = 0.5 * logits[:, 0] - 0.3 * logits[:, 1] + 0.2 * generator.standard_normal(2000) - 2
+    absent = absent[:, None] * (1 + 6e-8 * generator.standard_normal((2000, 2)))
+    return moments_of(np.hstack([logits, absent]).astype(np.float32).astype(float))
+
+
+def test_nearly_equal_categories_replace_each_other_along_a_path(nearly_equal):
+    whole = covlasso_path(nearly_equal, max_support=20, targets=range(20))
+    assert not (whole.ended_by == "certificate").any()
+    for size in range(1, 9):
+        short = covlasso_path(nearly_equal, max_support=size, targets=range(20))
+        read, solved = (
+            whole.at_support_size(size),
+            solve_covlasso(nearly_equal, support_size=size, targets=range(20)),
+        )
+        assert (read.support_size == size).all()
+        assert_certified(nearly_equal, read)
+        for answer in (short.at_support_size(size), solved):
+            np.testing.assert_array_equal(
+                answer.to_sparse(22).toarray(), read.to_sparse(22).toarray()
+            )
+            np.testing.assert_array_equal(answer.alpha, read.alpha)
+
+
+def test_a_knot_that_lies_too_low_is_found_again():
+    generator = np.random.default_rng(9)
+    second_moment = moments_of(generator.standard_normal((50, 12)))
+    path = covlasso_path(second_moment, max_support=5, targets=[0])
+    alpha, size = path.alpha[0, 4], path.support_size[0, 4]
+    low = alpha * (1 - 1e-6)
+    given = (second_moment, second_moment[0], second_moment[0, 0], 0)
+    known = (path.support[0, 4, :size], path.coef[0, 4, :size], 0.0)
+    point = repair(*given, low, *known)
+    assert point.support.size == size + 1
+    above = penalty_above(second_moment, low, point, size)
+    assert alpha <= above <= alpha * (1 + 1e-11)
+    assert repair(*given, above, *known).support.size == size
+
+
+def test_a_path_ends_where_the_next_knot_cannot_be_certified(nearly_equal):
+    targets = range(6)
+    path = covlasso_path(nearly_equal, max_support=21, targets=targets)
+    assert set(path.ended_by) == {"certificate", "precision"}
+    first = np.flatnonzero(path.ended_by == "certificate")[0]
+    assert (np.nan_to_num(path.dual_gap) <= 1e-12 * path.target_second_moment[:, None]).all()
+    known = path.at_support_size(5)
+    assert (known.support_size <= 5).all()
+    message = rf"the path of target {first} to a support of 21 cannot be certified below alpha="
+    with pytest.raises(UncertifiedError, match=message):
+        path.at_support_size(21)
+    assert (path.at_support_size(21, or_last=True).dual_gap <= 1e-12).all()
+    with pytest.raises(UncertifiedError, match=f"path of target {first} cannot be certified"):
+        solve_covlasso(nearly_equal, support_size=21, targets=targets)
+
+
+def test_what_cannot_be_certified_may_be_left_empty():
+    generator = np.random.default_rng(7)
+    second_moment = moments_of(generator.standard_normal((40, 5)))
+    alpha = np.array([0.1, 1e-40, 0.1, 0.1, 0.1])
+    solution = solve_covlasso(second_moment, alpha=alpha, or_empty=True)
+    np.testing.assert_array_equal(np.isnan(solution.dual_gap), alpha < 1e-3)
+    np.testing.assert_array_equal(np.isnan(solution.squared_error), alpha < 1e-3)
+    np.testing.assert_array_equal(solution.alpha, alpha)
+    assert (solution.support[1] == -1).all()
+    assert not solution.coef[1].any()
+    others = solve_covlasso(second_moment, alpha=0.1, targets=[0, 2, 3, 4])
+    np.testing.assert_array_equal(
+        solution.to_sparse(5).toarray()[alpha > 1e-3], others.to_sparse(5).toarray()
+    )
+
+
+@pytest.mark.parametrize("exponent", [-153, -155, -157, -160, -165])
+def test_logits_too_small_to_square_are_no_silent_answer(exponent):
+    logits = np.random.default_rng(3).standard_normal((40, 6)) * 10.0**exponent
+    second_moment = moments_of(logits)
+    try:
+        path = covlasso_path(second_moment, max_support=3)
+    except (MomentError, UncertifiedError):
+        return
+    known = np.arange(path.alpha.shape[1]) < path.n_knots[:, None]
+    assert (path.dual_gap[known] <= 1e-12 * second_moment.max()).all()
+
+
 def test_two_categories_by_hand():
     coef = solve_covlasso(NAMED["two categories"], alpha=0.5).to_sparse(2).toarray()
     np.testing.assert_allclose(coef, [[0, 0.5 / 3], [0.5 / 2, 0]])
@@ -137,7 +260,7 @@ def test_alpha_min_ends_the_path_there():
     path = covlasso_path(NAMED["rank deficient"], max_support=29, alpha_min=0.05)
     last = path.alpha[np.arange(30), path.n_knots - 1]
     np.testing.assert_allclose(last, 0.05)
-    assert not path.ended_by_support.any()
+    assert (path.ended_by == "alpha").all()
 
 
 def test_below_the_end_of_the_path_is_an_error():

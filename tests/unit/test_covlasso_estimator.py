@@ -9,6 +9,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Lasso
+from sklearn.utils.estimator_checks import check_estimator
 
 import neuraldeps.covlasso.estimator
 import neuraldeps.covlasso.path
@@ -47,8 +48,11 @@ def test_between_is_lasso_on_the_sources(logits, exclude_own):
 
 
 def test_one_target_says_which_source_is_its_own(logits):
-    with pytest.raises(ValueError, match=r"would leave out source 0; name .* exclude_own=\[i\]"):
-        CovLasso(alpha=0.1).fit(logits, logits[:, 3])
+    for one in (logits[:, 3], logits[:, 3:4]):
+        with pytest.raises(ValueError, match=r"leave out source 0; name .* exclude_own=\[i\]"):
+            CovLasso(alpha=0.1).fit(logits, one)
+    with pytest.raises(ValueError, match="leave out source 0"):
+        CovLasso(alpha=0.1).fit_moments(logits.T @ logits, logits.T @ logits[:, 3:4], np.ones(1))
     free = CovLasso(alpha=0.01, exclude_own=[-1]).fit(logits, logits[:, 3]).coef_.toarray()[0]
     assert free.argmax() == 3
     own = CovLasso(alpha=0.01, exclude_own=[3]).fit(logits, logits[:, 3]).coef_.toarray()[0]
@@ -88,6 +92,15 @@ def test_conventions(logits):
     assert 0 < model.score(logits) < 1
     with pytest.raises(ValueError, match="NaN"):
         model.fit(np.full((4, 3), np.nan))
+
+
+def test_scikit_learns_own_checks():
+    # its targets are one column, which is nobody's own category; the check for other array
+    # libraries only runs where SciPy was told of them before it was imported
+    checked = check_estimator(CovLasso(exclude_own=False), on_skip=None)
+    skipped = {check["check_name"] for check in checked if check["status"] != "passed"}
+    assert skipped <= {"check_array_api_input"}
+    assert len(checked) > 40
 
 
 @pytest.mark.parametrize("module", [neuraldeps.covlasso.estimator, neuraldeps.covlasso.path])

@@ -5,8 +5,14 @@ import pytest
 import xarray as xr
 from sklearn.linear_model import Lasso
 
-from neuraldeps.dependencies import gather_dataset, solve_dataset
+from neuraldeps.covlasso import MomentError, UncertifiedError
+from neuraldeps.dependencies import (
+    _count_uncertified,
+    gather_dataset,
+    solve_dataset,
+)
 from neuraldeps.judgement import evaluation_dataset
+from neuraldeps.logs import job_log
 from neuraldeps.moments import moment_dataset
 from neuraldeps.stores import StoreError, open_store, write_store
 from tests.unit.test_moments import values_of, write_logits
@@ -26,7 +32,7 @@ def stores(tmp_path_factory):
     paths = {}
     for a, b in (("f", "f"), ("f", "g"), ("g", "g")):
         paths[a, b] = str(folder / f"{a}--{b}.zarr")
-        moments = moment_dataset(logits[a], logits[b], "raw", (a, b))
+        moments = moment_dataset(logits[a], logits[b], "none", (a, b))
         write_store(moments, paths[a, b], contiguous=["second_moment"])
     return folder, logits, paths
 
@@ -129,7 +135,7 @@ def test_held_out_logits_over_other_images_are_refused(stores, tmp_path):
     codes = [f"U+{i:04X}" for i in range(N)]
     cases = {
         "values along sample where": write_logits(tmp_path / "fewer.zarr", f[:-1]),
-        "bring both networks' category": write_logits(tmp_path / "turned.zarr", f, codes[::-1]),
+        "bring both networks' categories": write_logits(tmp_path / "turned.zarr", f, codes[::-1]),
     }
     for message, source in cases.items():
         with pytest.raises(StoreError, match=message):
@@ -169,3 +175,75 @@ def test_judged_on_each_split(stores):
         assert float(null["relative_error_at_penalty"].sel(estimator="lasso")) == 1
     assert judged.attrs["positives"]["fit"].startswith("pseudo-positives")
     assert float(judged["original_accuracy"].sel(split="fit")) == 1
+
+
+@pytest.fixture(scope="module")
+def uncertified(tmp_path_factory):
+    """Solved and judged: the last two categories are equal but for float32 rounding."""
+    folder = tmp_path_factory.mktemp("uncertified")
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal((2000, 20))
+    values += 3 * np.eye(20)[rng.integers(0, 20, 2000)]
+    absent = 0.5 * values[:, 0] - 0.3 * values[:, 1] + 0.2 * rng.standard_normal(2000) - 2
+    absent = absent[:, None] * (1 + 6e-8 * rng.standard_normal((2000, 2)))
+    logits = write_logits(folder / "f.zarr", np.hstack([values, absent]), rows=2000)
+    moments, paths = str(folder / "moments.zarr"), str(folder / "paths.zarr")
+    write_store(
+        moment_dataset(logits, logits, "raw", ("f", "f")), moments, contiguous=["second_moment"]
+    )
+    dataset = solve_dataset(
+        *(moments, moments, moments, ("f", "f")),
+        batch=1,
+        batches=4,
+        max_support=21,
+        exclude_own=True,
+        alpha=[0.1, 1e-9],
+        relative_alpha=[],
+    )
+    write_store(dataset, paths)
+    judged = evaluation_dataset(paths, moments, moments, {"fit": (logits, logits)}, dataset="test")
+    return open_store(paths).load(), judged
+
+
+def test_a_target_that_cannot_be_certified_ends_no_others_path(uncertified):
+    paths, _ = uncertified
+    ended = paths["ended_by"].values
+    assert set(ended) == {"certificate", "precision"}
+    assert paths.attrs["paths_ended_by"] == {
+        reason: (ended == reason).sum() for reason in ("certificate", "precision")
+    }
+    last = paths["n_knots"].values - 1
+    gap = np.take_along_axis(paths["dual_gap"].values, last[:, None], axis=1)[:, 0]
+    assert (gap <= 1e-12 * paths["target_second_moment"].values).all()
+    at = (paths["support_at_support_size"].values >= 0).sum(axis=2)
+    assert (at[:, -1] == paths["knot_support_size"].values[np.arange(len(last)), last]).all()
+
+
+def test_a_solution_that_cannot_be_certified_is_no_number(uncertified):
+    paths, judged = uncertified
+    failed = np.isnan(paths["dual_gap_at_penalty"].values)
+    assert failed.any()
+    assert not failed[:, 0].any()
+    assert paths.attrs["uncertified_at_penalty"] == failed.sum(axis=0).tolist()
+    assert (paths["support_at_penalty"].values[failed] == -1).all()
+    for name in ("relative_error_at_penalty", "accuracy_at_penalty", "absolute_error_at_penalty"):
+        values = judged[name].transpose(..., "target_category", "penalty").values
+        assert (np.isnan(values) == failed).all()
+
+
+def test_what_was_not_certified_is_said_in_one_line(uncertified, caplog):
+    paths, _ = uncertified
+    _count_uncertified(paths)
+    (record,) = caplog.records
+    count = int((paths["ended_by"].values == "certificate").sum())
+    assert record.levelname == "WARNING"
+    assert record.getMessage().startswith(f"{count} of 6 paths end where what comes next cannot")
+
+
+@pytest.mark.parametrize("error", [UncertifiedError("target 3 ..."), MomentError("not definite")])
+def test_a_job_that_cannot_be_solved_ends_with_one_line(error, tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended, job_log(str(tmp_path / "job.log")):
+        raise error
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == f"Error: {error}\n"
+    assert "Traceback" not in (tmp_path / "job.log").read_text()

@@ -5,7 +5,6 @@ import subprocess
 import sys
 import textwrap
 import time
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,15 +15,16 @@ from timm.data import resolve_model_data_config
 from torch.utils.data import DataLoader
 
 from neuraldeps.errors import InputError, StoreError
-from neuraldeps.extraction import ExtractionOptions, extract_logits, lay_out_logits
+from neuraldeps.extraction import extract_logits, lay_out_logits
 from neuraldeps.glyphs import data_config
 from neuraldeps.images import StoredImages
-from neuraldeps.importing import copy_logits, describe_logits, open_logits
+from neuraldeps.importing import Column, copy_logits, describe_logits, open_logits, read_labels
 from neuraldeps.networks import build_network
 from neuraldeps.stores import provenance, strings, write_store
+from tests.options import extraction_options
 
 N, SIZE, N_CATEGORIES, ROWS = 300, 32, 7, 64
-OPTIONS = ExtractionOptions(batch_size=24, device="cpu")
+OPTIONS = extraction_options(batch_size=24, device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +47,9 @@ def images(tmp_path_factory):
     return StoredImages(path)
 
 
-def network():
+def network(architecture="test_resnet"):
     return build_network(
-        "n", {"architecture": "test_resnet"}, N_CATEGORIES, data_config(SIZE), seed=0
+        "n", {"architecture": architecture}, N_CATEGORIES, data_config(SIZE), seed=0
     )
 
 
@@ -124,6 +124,47 @@ def test_resuming_at_a_missing_shard_gives_the_same_bytes(images, whole, tmp_pat
     assert_same_store(whole, tmp_path / "resumed.zarr")
 
 
+@pytest.mark.parametrize("architecture", ["test_resnet", "test_vit", "test_convnext"])
+def test_no_logit_depends_on_the_images_beside_it(images, tmp_path, architecture):
+    """A smaller batch at the end of a shard would take other routines, which round otherwise."""
+    extracted = {}
+    for rows in 64, 100, 300:  # of 24 images a batch: what is beside an image, and where it is
+        store = layout(images, path := tmp_path / f"{rows}.zarr", rows)
+        extract_logits(network(architecture), images, store, OPTIONS)
+        store.finish()
+        extracted[rows] = xr.open_zarr(path)["logits"].values
+    assert extracted[64].shape == (N, N_CATEGORIES)
+    np.testing.assert_array_equal(extracted[64], extracted[100])
+    np.testing.assert_array_equal(extracted[64], extracted[300])
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "rows", "size"), [(24, 64, 24), (99, 64, 64), (999, 999, N)]
+)
+def test_all_batches_have_one_size(images, tmp_path, batch_size, rows, size):
+    sizes = set()
+    own = network()
+    own.register_forward_hook(lambda _, inputs, __: sizes.add(len(inputs[0])))
+    store = layout(images, tmp_path / "a.zarr", rows)
+    extract_logits(own, images, store, extraction_options(batch_size=batch_size, device="cpu"))
+    assert sizes == {size}
+
+
+def test_nothing_is_chosen_by_its_speed_nor_rounded_to_tf32(images, tmp_path):
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+
+    def settings():
+        return cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32, matmul.allow_tf32
+
+    seen, own = set(), network()
+    own.register_forward_hook(lambda *_: seen.add(settings()))
+    before = settings()
+    extract_logits(own, images, layout(images, tmp_path / "a.zarr"), OPTIONS)
+    assert seen == {(False, True, False, False)}
+    assert settings() == before
+    assert OPTIONS.as_config()["tf32"] is False
+
+
 @pytest.mark.parametrize("parts", [2, 3, 9])
 def test_parts_share_the_work_and_give_the_same_bytes(images, whole, tmp_path, parts):
     for part in reversed(range(parts)):
@@ -157,7 +198,12 @@ def test_an_infinite_logit_stops_the_job(images, tmp_path):
 
 def test_mixed_precision_is_near_and_stored_as_float32(images, whole, tmp_path):
     store = layout(images, tmp_path / "amp.zarr")
-    extract_logits(network(), images, store, replace(OPTIONS, amp=True))
+    extract_logits(
+        network(),
+        images,
+        store,
+        extraction_options(batch_size=24, device="cpu", precision="bfloat16"),
+    )
     store.finish()
     exact = xr.open_zarr(whole)["logits"].values
     near = xr.open_zarr(tmp_path / "amp.zarr")["logits"].values
@@ -169,7 +215,12 @@ def test_mixed_precision_is_near_and_stored_as_float32(images, whole, tmp_path):
 
 def test_a_compiled_network_gives_the_same_logits(images, whole, tmp_path):
     store = layout(images, tmp_path / "compiled.zarr")
-    extract_logits(network(), images, store, replace(OPTIONS, torchcompile="eager"))
+    extract_logits(
+        network(),
+        images,
+        store,
+        extraction_options(batch_size=24, device="cpu", torchcompile=True, backend="eager"),
+    )
     store.finish()
     assert_same_store(whole, tmp_path / "compiled.zarr")
 
@@ -228,7 +279,7 @@ def test_logits_from_elsewhere_are_copied(images, tmp_path, kind):
     assert set(carried) == (set() if kind != "store" else {*images.coords.coords} - {"category"})
     coords = describe_logits(array, carried, "key", n_categories=N_CATEGORIES)
     store = layout(type("Coords", (), {"coords": coords}), tmp_path / "out.zarr")
-    copy_logits(array, store)
+    copy_logits(array, store, "key")
     out = xr.open_zarr(tmp_path / "out.zarr")
     np.testing.assert_array_equal(out["logits"].values, LOGITS.astype(np.float32))
     if kind == "store":
@@ -256,7 +307,8 @@ def test_logits_that_do_not_fit_are_refused_in_one_line(images, tmp_path):
     refused("no array `logits` but flat", open_logits, str(tmp_path / "two.zarr"), key)
 
     def describe(array=LOGITS, carried=None, n_categories=N_CATEGORIES, **kwargs):
-        return describe_logits(array, carried or {}, key, n_categories=n_categories, **kwargs)
+        columns = {name: Column(name, values) for name, values in (carried or {}).items()}
+        return describe_logits(array, columns, key, n_categories=n_categories, **kwargs)
 
     refused("has 7 categories, dataset.n_categories is 8", describe, n_categories=8)
     refused(r"label has shape \(5,\)", describe, carried={"label": np.zeros(5, int)})
@@ -271,13 +323,13 @@ def test_logits_that_do_not_fit_are_refused_in_one_line(images, tmp_path):
         carried={"category_code": swapped},
         images=images.coords,
     )
-    assert describe(carried={"path": own["path"]}, images=images.coords) is images.coords
+    described = describe(carried={"path": own["path"]}, images=images.coords)
+    xr.testing.assert_identical(xr.Dataset(described.coords), xr.Dataset(images.coords.coords))
 
 
 def test_labels_come_from_a_file(tmp_path):
     labels = np.arange(N) % N_CATEGORIES
     np.save(tmp_path / "labels.npy", labels)
-    coords = describe_logits(
-        LOGITS, {}, "key", n_categories=N_CATEGORIES, labels=str(tmp_path / "labels.npy")
-    )
+    carried = {"label": read_labels(str(tmp_path / "labels.npy"), "models.m.labels.fit")}
+    coords = describe_logits(LOGITS, carried, "key", n_categories=N_CATEGORIES)
     np.testing.assert_array_equal(coords["label"], labels)

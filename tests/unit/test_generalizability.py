@@ -282,12 +282,17 @@ def test_only_the_images_asked_for_are_read_and_held_once(tmp_path):
     ("images", "strengths", "held_out", "message"),
     [
         ("new", (0.1,), np.zeros(4, bool), "images: new, but no training image of a new category"),
-        ("all", (0.1, 1.0), np.zeros(4, bool), "held_out: 0 of 4 training images are held out"),
+        (
+            "all",
+            (0.1, 1.0),
+            np.zeros(4, bool),
+            "held_out_every: 0 of 4 training images are held out",
+        ),
         (
             "all",
             (0.1, 1.0),
             np.ones(4, bool),
-            "held_out: 4 of 4 training images are held out and 0",
+            "held_out_every: 4 of 4 training images are held out and 0",
         ),
     ],
 )
@@ -383,7 +388,7 @@ VARIANTS = {
 
 
 def fitted(folder, paths, name="weights.zarr", binary=False, **options):
-    given = {"samples_per_category": None, "held_out": 4, "model": "net", "seed": 0}
+    given = {"samples_per_category": None, "held_out_every": 4, "model": "net", "seed": 0}
     weights = folder / name
     fit_new_categories.main(
         paths["logits"],
@@ -537,8 +542,8 @@ def test_weights_are_those_of_labelled_images(partly_labelled, options):
 def test_more_held_out_than_there_are_images_is_said_before_logits_are_read(stored):
     folder, paths, _ = stored
     (folder / "logits.zarr/logits/c/0/0").write_bytes(b"damaged")
-    with pytest.raises(InputError, match="held_out: 0 of 600 training images"):
-        fitted(folder, paths, held_out=500)
+    with pytest.raises(InputError, match="held_out_every: 0 of 600 training images"):
+        fitted(folder, paths, held_out_every=500)
 
 
 def test_logits_of_other_images_are_refused(stored):

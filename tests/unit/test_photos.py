@@ -78,7 +78,7 @@ def refused(message, call, *args, **kwargs):
 
 
 def test_folders_of_synsets_are_the_categories_of_imagenet(folder):
-    found = index({"data_dir": str(folder / "tree"), "split": "validation"})
+    found = index({"data_dir": str(folder / "tree"), "origin_split": "validation"})
     expected = [SYNSETS.index(path.split("/")[-2]) for path in found["path"].values]
     assert found["label"].values.tolist() == expected
     assert sorted(set(expected)) == [0, 3, 700]
@@ -89,7 +89,7 @@ def test_folders_of_synsets_are_the_categories_of_imagenet(folder):
 
 
 def test_a_tar_file_is_the_same_data_set(folder):
-    tree = index({"data_dir": str(folder / "tree"), "split": "validation"})
+    tree = index({"data_dir": str(folder / "tree"), "origin_split": "validation"})
     tar = index({"data_dir": str(folder / "all.tar")})
     assert tar["label"].values.tolist() == tree["label"].values.tolist()
     assert tar.attrs["access"] == "indexed"
@@ -112,7 +112,7 @@ def test_labels_may_be_numbers_codes_or_names(folder, tmp_path):
 
 
 def test_images_of_which_nothing_is_known_have_no_labels(folder):
-    spec = {"data_dir": str(folder / "tree"), "split": "validation", "labels": False}
+    spec = {"data_dir": str(folder / "tree"), "origin_split": "validation", "labels": False}
     assert (index(spec)["label"] == -1).all()
 
 
@@ -153,7 +153,7 @@ def test_what_cannot_be_the_data_set_is_refused_in_one_line(folder, tmp_path):
     refused(rf"class_map: '{CLASSES[0]}' is number 0, the categories have it at 3", index, mapped)
     refused("samples is 99; there are 15 images", index, {**tree, "samples": 99})
     refused("category 0 has 5 images", index, {**tree, "samples_per_category": 6})
-    refused("wds/x needs a package|cannot be opened", index, {**tree, "dataset": "wds/x"})
+    refused("wds/x needs a package|cannot be opened", index, {**tree, "origin": "wds/x"})
     (tmp_path / "t.csv").write_text(
         f"path,label\n{folder}/tree/val/{CLASSES[0]}/00.JPEG,lion king\n"
     )
@@ -234,12 +234,12 @@ def test_views_are_the_image_and_augmented_ones_by_seed(folder, tmp_path, worker
 def test_a_split_that_is_not_there_is_not_the_whole(folder):
     tree, tar = str(folder / "tree"), str(folder / "all.tar")
     refused(
-        r"fit\.split is 'test', but .*tree has no folder test; correct split",
+        r"fit\.origin_split is 'test', but .*tree has no folder test; correct origin_split",
         index,
-        {"data_dir": tree, "split": "test"},
+        {"data_dir": tree, "origin_split": "test"},
     )
-    refused("has no folder train or training", index, {"data_dir": tree, "split": "train"})
-    refused("is one file; remove split", index, {"data_dir": tar, "split": "val"})
+    refused("has no folder train or training", index, {"data_dir": tree, "origin_split": "train"})
+    refused("is one file; remove origin_split", index, {"data_dir": tar, "origin_split": "val"})
 
 
 def test_a_tar_file_with_other_images_than_were_indexed_is_refused(folder, tmp_path):
@@ -293,8 +293,8 @@ def test_a_webdataset_is_read_through(folder, tmp_path):
                 text = str(int(tree["label"].values[row])).encode()
                 member.size = len(text)
                 archive.addfile(member, io.BytesIO(text))
-    spec = {"dataset": "wds/own", "data_dir": str(tmp_path), "split": "fit-{00..02}.tar"}
-    photos = opened({**spec, "num_samples": 15}, tmp_path / "index.zarr")
+    spec = {"origin": "wds/own", "data_dir": str(tmp_path), "origin_split": "fit-{00..02}.tar"}
+    photos = opened({**spec, "origin_kwargs": {"num_samples": 15}}, tmp_path / "index.zarr")
     assert photos.access == "streamed"
     assert photos.coords["label"].values.tolist() == tree["label"].values.tolist()
     plain = opened({"data_dir": str(folder / "tree/val")}, tmp_path / "plain.zarr")

@@ -11,11 +11,12 @@ from distributed import LocalCluster
 from sklearn.linear_model import Lasso
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from neuraldeps.checkpoints import save_checkpoint
 from neuraldeps.errors import InputError
 from neuraldeps.glyphs import data_config, load_categories, render_bitmaps
 from neuraldeps.logs import job_log
 from neuraldeps.moments import second_moment
-from neuraldeps.networks import build_network, save_checkpoint
+from neuraldeps.networks import build_network
 from neuraldeps.poses import PosedGlyphs, bitmap_tensor
 from neuraldeps.robustness import (
     DependencyPenalty,
@@ -40,8 +41,9 @@ from neuraldeps.robustness_table import (
     write_table3,
 )
 from neuraldeps.stores import provenance, strings, write_store
-from neuraldeps.training import TrainingOptions, train
+from neuraldeps.training import train
 from scripts import measure_robustness
+from tests.options import training_options
 from tests.workflow.conftest import contents
 
 N = 6
@@ -253,7 +255,7 @@ PAIR = {
 
 
 def measure(planted, **options):
-    given = {"model": "net", "seed": 0, "dataset": "planted", "gauge": "raw", "alpha": [0.05]}
+    given = {"model": "net", "seed": 0, "dataset": "planted", "centering": "none", "alpha": [0.05]}
     with dask.config.set(scheduler="synchronous"):
         return robustness_dataset(planted, PAIR, compute=dask.compute, **given, **options)
 
@@ -300,7 +302,7 @@ def measured_by_script(planted, folder, name, **how):
         "model": "net",
         "seed": 0,
         "dataset": "planted",
-        "gauge": "raw",
+        "centering": "none",
         "ood_categories": "all",
     }
     given |= {"alpha": [0.05], "relative_alpha": []}
@@ -377,7 +379,7 @@ def test_a_dead_category_has_no_dependency():
 
 def test_a_dead_category_of_the_baseline_has_no_penalty_to_compare_at():
     with pytest.raises(
-        InputError, match=r"robustness\.pair: category 0, i of the pair, depends on no"
+        InputError, match=r"robustness\.category_pair: category 0, i of the pair, depends on no"
     ):
         baseline_penalty(np.diag([0.0, 1.0, 2.0]), 0, 1)
 
@@ -528,7 +530,7 @@ def fine_tuned(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fine_tuned")
     bitmaps = bitmap_tensor(render_bitmaps(load_categories(10, 0)[0]))
     data = PosedGlyphs(bitmaps, 32, 4, 32, 0)
-    options = TrainingOptions(epochs=1, batch_size=32, lr=0.05)
+    options = training_options(epochs=1, batch_size=32, optimizer={"lr": 0.05})
 
     def tuned(name, penalty):
         spec = {"architecture": "test_efficientnet"}

@@ -71,13 +71,23 @@ def test_dependency_is_written_out_with_the_stores_coefficients():
     store = evaluation_store()
     support, coef = store.support.values[4, 2, :3], store.coef.values[:, 4, 2, :3]
     case = describe_case(store, 4, 2)
-    order = np.argsort(-np.abs(coef[0]))
+    order = np.argsort(-np.abs(coef[1]))
     text = case.equation("refit", with_character=False)
     for slot in order:
         assert f"{abs(coef[1, slot]):.3f} {NAMES[support[slot]]}" in text
     assert len(case.terms) == 3
     assert text.startswith("-") == (coef[1, order[0]] < 0)
     assert text.count(" - ") == np.sum(coef[1, order[1:]] < 0)
+
+
+def test_an_equation_has_the_shown_estimators_largest_coefficient_first():
+    store = evaluation_store()
+    store.coef.values[:, 4, 2, :3] = [[0.9, 0.5, 0.1], [0.2, -0.7, 0.4]]
+    case = describe_case(store, 4, 2)
+    names = [NAMES[source] for source in store.support.values[4, 2, :3]]
+    shown = {one: case.equation(one, with_character=False) for one in ("lasso", "refit")}
+    assert shown["lasso"] == f"0.900 {names[0]} + 0.500 {names[1]} + 0.100 {names[2]}"
+    assert shown["refit"] == f"-0.700 {names[1]} + 0.400 {names[2]} + 0.200 {names[0]}"
 
 
 def test_support_size_is_what_is_really_there():
@@ -270,6 +280,14 @@ def test_top_accuracy_is_scikit_learns_whatever_the_blocks():
         assert top1 == top_k_accuracy_score(label, logits, k=1, labels=range(12))
         assert top5 == top_k_accuracy_score(label, logits, k=5, labels=range(12))
         assert mean == pytest.approx(store.logits.values.astype(float).mean(), rel=1e-12)
+
+
+def test_masked_categories_are_not_in_the_mean_logit():
+    store = logits_store()
+    store.logits[:, [3, 7]] = np.finfo(np.float32).min
+    others = np.delete(store.logits.values.astype(float), [3, 7], axis=1)
+    _, mean = tables.top_accuracy(store.assign_attrs(masked_categories=[3, 7]))
+    assert mean == pytest.approx(others.mean(), rel=1e-12)
 
 
 def test_equal_logits_count_as_arg_max_counts_them():

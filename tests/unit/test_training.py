@@ -1,23 +1,23 @@
 import logging
-from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
+from neuraldeps.config.training import Schedule
+from neuraldeps.errors import InputError
 from neuraldeps.glyphs import data_config, load_categories, render_bitmaps
 from neuraldeps.networks import build_network
 from neuraldeps.poses import PosedGlyphs, bitmap_tensor
 from neuraldeps.training import TrainingOptions, train
+from tests.options import training_config, training_options
 
-OPTIONS = TrainingOptions(
+OPTIONS = training_options(
     epochs=3,
     batch_size=32,
-    lr=0.1,
-    weight_decay=5e-4,
-    warmup_epochs=1,
     smoothing=0.1,
-    clip_grad=5.0,
+    optimizer={"lr": 0.1, "weight_decay": 5e-4, "clip_grad": 5.0},
+    schedule={"warmup_epochs": 1},
 )
 
 
@@ -75,15 +75,16 @@ def test_the_schedule_is_timms_per_update(data, tmp_path):
 def test_milestones_are_epochs(data, tmp_path):
     """The paper divides by ten at two epochs; the rate of a row is that of the next update."""
     kwargs = {"decay_milestones": [1, 2], "decay_rate": 0.1}
-    options = replace(OPTIONS, sched="multistep", sched_kwargs=kwargs, warmup_epochs=0)
+    schedule = Schedule(sched="multistep", sched_kwargs=kwargs)
+    options = OPTIONS.model_copy(update={"schedule": schedule})
     curve = train(fresh(), data, options, seed=0, work_dir=tmp_path)
     assert [row["learning_rate"] for row in curve] == pytest.approx([0.01, 0.001, 0.001])
 
 
 @pytest.mark.parametrize(("devices", "workers"), [(1, 8), (2, 3), ("auto", 8), (16, 0)])
 def test_a_device_has_its_share_of_the_threads(devices, workers):
-    options = {"epochs": 1, "devices": devices}
-    assert TrainingOptions.on_threads(options, 9).workers == workers
+    options = training_config(trainer={"devices": devices})
+    assert TrainingOptions.on_threads(options, 9).trainer.workers == workers
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(data, tmp_path):
@@ -175,7 +176,9 @@ def test_an_extra_loss_is_minimised_too(data, tmp_path):
 
 
 def test_mixed_precision_trains(data, tmp_path):
-    options = TrainingOptions(epochs=1, batch_size=32, lr=0.1, precision="bf16-mixed")
+    options = training_options(
+        epochs=1, batch_size=32, optimizer={"lr": 0.1}, trainer={"precision": "bf16-mixed"}
+    )
     network = fresh()
     curve = train(network, data, options, seed=0, work_dir=tmp_path)
     assert curve[0]["train_loss"] < 2.4
@@ -196,7 +199,7 @@ def test_an_epoch_shows_its_own_images_once_each_in_an_order_of_its_own(tmp_path
                 seen.append((inputs * 0.25 + 0.5).mul(255).round().byte()[:, 0])
             return self.inner(inputs)
 
-    options = TrainingOptions(epochs=2, batch_size=32, lr=0.01)
+    options = training_options(epochs=2, batch_size=32, optimizer={"lr": 0.01})
     train(Watching(fresh()), data, options, seed=0, work_dir=tmp_path)
     orders = []
     for epoch in 0, 1:
@@ -205,3 +208,27 @@ def test_an_epoch_shows_its_own_images_once_each_in_an_order_of_its_own(tmp_path
         orders.append([place[image.numpy().tobytes()] for image in images])
         assert sorted(orders[-1]) == list(range(320))
     assert len({*map(tuple, orders), tuple(range(320))}) == 3
+
+
+REFUSED = [
+    ({"optimizer": {"opt": "sgdd"}}, r"net\.train\.optimizer: Optimizer sgdd not found in reg"),
+    ({"optimizer": {"opt_kwargs": {"beta": 1}}}, r"net\.train\.optimizer: .*argument 'beta'"),
+    ({"schedule": {"sched": "sine"}}, r"net\.train\.schedule: Unknown scheduler 'sine'"),
+    ({"schedule": {"sched": "none"}}, r"net\.train\.schedule: timm has no schedule 'none'"),
+    ({"schedule": {"sched_kwargs": {"decay": 1}}}, r"net\.train\.schedule: .*argument 'decay'"),
+    ({"trainer": {"trainer_kwargs": {"logger": True}}}, r"net\.train\.trainer: .*'logger'"),
+    ({"trainer": {"trainer_kwargs": {"strategy": "x"}}}, r"net\.train\.trainer: .*strategy"),
+    ({"augmentation": {"reprob": 0.1, "erase_kwargs": {"area": 1}}}, r"erase_kwargs: .*'area'"),
+    ({"augmentation": {"mixup": 0.1, "mixup_kwargs": {"alpha": 1}}}, r"mixup_kwargs: .*'alpha'"),
+]
+
+
+@pytest.mark.parametrize(("given", "message"), REFUSED)
+def test_options_that_timm_or_lightning_refuses_are_named_in_one_line(
+    data, tmp_path, given, message
+):
+    options = training_options(epochs=1, batch_size=32, **given)
+    with pytest.raises(InputError, match=message) as caught:
+        train(fresh(), data, options, seed=0, work_dir=tmp_path, key="models.net.train")
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).endswith("; correct its options, or remove them")

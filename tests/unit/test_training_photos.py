@@ -16,13 +16,14 @@ from neuraldeps.generalizability import read_split
 from neuraldeps.networks import build_network, describe_network
 from neuraldeps.photos import index_images
 from neuraldeps.stores import open_store, write_store
-from neuraldeps.training import TrainingOptions, open_training_data, train
+from neuraldeps.training import open_training_data, train
 from scripts import split_categories, train_backbone, train_base
+from tests.options import training_config, training_options
 
 CODES, EACH, SIDE = ["ant", "bee", "cat", "dog"], 6, 40
 SPEC = {"architecture": "test_resnet", "img_size": 32}
 STRONG = {"aa": "rand-m9-mstd0.5-inc1", "reprob": 0.5, "mixup": 0.4, "cutmix": 1.0}
-OPTIONS = {"epochs": 2, "batch_size": 8, "lr": 0.05, "smoothing": 0.1, **STRONG}
+OPTIONS = {"epochs": 2, "batch_size": 8, "smoothing": 0.1, "optimizer": {"lr": 0.05}}
 
 
 @pytest.fixture(scope="module")
@@ -51,12 +52,18 @@ def card(**more):
     return describe_network("net", SPEC, network, len(CODES)) | more
 
 
+def how(workers=0, batch_size=8, **augmentation):
+    """Options of a training with strong augmentation, or with another one."""
+    given = {**OPTIONS, "batch_size": batch_size, "trainer": {"workers": workers}}
+    return training_options(**given, augmentation={**STRONG, **augmentation})
+
+
 def opened(folder, described=None, seed=0, train_on="train", valid=2, **options):
     return open_training_data(
         str(folder / f"{train_on}.zarr"),
         str(folder / "test.zarr"),
         described or card(),
-        TrainingOptions(**{**OPTIONS, **options}),
+        how(**options),
         samples_per_category=1,
         valid_samples_per_category=valid,
         seed=seed,
@@ -65,9 +72,8 @@ def opened(folder, described=None, seed=0, train_on="train", valid=2, **options)
 
 def trained(folder, work_dir, stop_after=None, seed=0, **options):
     network = build_network("net", SPEC, len(CODES), seed=seed)
-    how = TrainingOptions(**{**OPTIONS, **options})
     data = opened(folder, **options)
-    train(network, data, how, seed=0, work_dir=work_dir, stop_after=stop_after)
+    train(network, data, how(**options), seed=0, work_dir=work_dir, stop_after=stop_after)
     return network.state_dict()
 
 
@@ -119,8 +125,8 @@ def test_drawing_leaves_the_networks_own_randomness_alone(folder):
 
 
 def test_without_randomness_an_image_is_the_whole_photo(folder):
-    how = {"scale": (1, 1), "ratio": (1, 1), "hflip": 0, "color_jitter": None, "aa": None}
-    epoch = opened(folder, **how, train_interpolation="bicubic").epoch(0)
+    plain = {"scale": [1, 1], "ratio": [1, 1], "hflip": 0, "interpolation": "bicubic"}
+    epoch = opened(folder, color_jitter=None, aa=None, transform_kwargs=plain).epoch(0)
     resized = create_transform(32, interpolation="bicubic", crop_pct=1.0, normalize=False)
     for row in 0, 13:
         path = folder / "train" / CODES[row // EACH] / f"{row % EACH}.jpg"
@@ -170,7 +176,7 @@ def test_a_base_network_never_sees_a_new_category(folder, tmp_path, monkeypatch)
         *(str(tmp_path / name) for name in ("model.safetensors", "curve.csv")),
         model="net",
         spec=SPEC,
-        options={**OPTIONS, "batch_size": 3 * EACH},
+        options=training_config(**OPTIONS | {"batch_size": 3 * EACH, "augmentation": STRONG}),
         samples_per_category=1,
         valid_samples_per_category=2,
         seed=0,
@@ -211,7 +217,7 @@ def test_a_photo_that_cannot_be_read_is_named_in_one_line(folder, tmp_path, work
             *(str(tmp_path / name) for name in ("model.safetensors", "curve.csv")),
             model="net",
             spec=SPEC,
-            options={**OPTIONS, "batch_size": 13, "mixup": 0.0, "cutmix": 0.0},
+            options=training_config(**OPTIONS | {"batch_size": 13}),
             samples_per_category=1,
             valid_samples_per_category=2,
             seed=0,
@@ -228,8 +234,12 @@ def test_what_cannot_be_trained_on_is_refused_in_one_line(folder, tmp_path):
         assert "\n" not in str(caught.value)
 
     refused(
-        r"models\.net\.train: timm makes no such transform \(Unknown AA policy bold\)",
+        r"models\.net\.train\.augmentation: timm makes no such transform \(Unknown AA policy bold\)",
         lambda: opened(folder, aa="bold"),
+    )
+    refused(
+        r"models\.net\.train\.augmentation: timm makes no such transform \(.*'hflop'\); correct",
+        lambda: opened(folder, transform_kwargs={"hflop": 0.5}),
     )
     refused(
         "batch_size is 99; there are 24 images", lambda: trained(folder, tmp_path, batch_size=99)

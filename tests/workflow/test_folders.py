@@ -12,7 +12,8 @@ import yaml
 from PIL import Image
 from timm.data import create_dataset, create_transform, resolve_model_data_config
 
-from neuraldeps.networks import build_network, load_checkpoint, save_checkpoint
+from neuraldeps.checkpoints import load_checkpoint, save_checkpoint
+from neuraldeps.networks import build_network
 from tests.workflow.conftest import HERE, contents, snakemake
 
 CONFIG = HERE / "folders.yaml"
@@ -155,7 +156,7 @@ def test_tables_2_to_4_are_made_of_photos(results):
 
 def test_workers_and_parts_do_not_change_the_bytes(folder, results, tmp_path):
     config = yaml.safe_load(CONFIG.read_text())
-    config["extraction"].update(workers=0, parts=2)
+    config["resources"].update(workers=0, jobs_per_split=2)
     (tmp_path / "parts.yaml").write_text(yaml.safe_dump(config))
     for given in folder.iterdir():
         if given.name not in {"results", "logs", ".snakemake"}:
@@ -197,10 +198,13 @@ def test_a_category_that_is_not_there_ends_the_run_before_any_training(folder, t
         if given.name not in {"results", "logs", ".snakemake"}:
             (tmp_path / given.name).symlink_to(given)
     config = yaml.safe_load(CONFIG.read_text())
-    config["robustness"]["pair"] = {"learner": ["thing 3", "horse"]}
+    config["robustness"]["category_pair"] = {"learner": ["thing 3", "horse"]}
     (tmp_path / "horse.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     run = snakemake(tmp_path, tmp_path / "horse.yaml")
     assert run.returncode != 0
-    assert "robustness.pair.learner: no category named 'horse'; give a name or code" in run.stdout
+    assert (
+        "robustness.category_pair.learner: no category named 'horse'; give a name or code"
+        in run.stdout
+    )
     assert "Traceback" not in run.stdout
     assert not list(tmp_path.glob("results/**/model.safetensors"))

@@ -66,10 +66,14 @@ def test_schedules_are_the_papers():
     config = yaml.safe_load(CONFIG.read_text())
     models, variants = config["models"], config["generalizability"]["variants"]
     sgd, adamw = models["resnet50_500"]["train"], models["swin_t_500"]["train"]
-    assert (sgd["lr"], sgd["weight_decay"], sgd["momentum"]) == (0.1, 1e-4, 0.9)
-    assert (adamw["lr"], adamw["weight_decay"]) == (0.002, 0.05)
+    steps, adaptive = sgd["optimizer"], adamw["optimizer"]
+    assert (steps["lr"], steps["weight_decay"], steps["momentum"]) == (0.1, 1e-4, 0.9)
+    assert (adaptive["lr"], adaptive["weight_decay"]) == (0.002, 0.05)
     for name, train in ("literal", sgd), ("literal-adamw", adamw):
-        assert variants[name]["strengths"] == [train["weight_decay"]]
+        assert variants[name]["strengths"] == [train["optimizer"]["weight_decay"]]
     for train, milestones in (sgd, [30, 60]), (adamw, [60, 80]):
         assert (train["epochs"], train["batch_size"], train["split"]) == (90, 256, "train_500")
-        assert train["sched_kwargs"] == {"decay_milestones": milestones, "decay_rate": 0.1}
+        assert train["schedule"]["sched_kwargs"] == {
+            "decay_milestones": milestones,
+            "decay_rate": 0.1,
+        }
