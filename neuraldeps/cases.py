@@ -15,8 +15,8 @@ import pandas as pd
 import xarray as xr
 
 from neuraldeps.errors import InputError
+from neuraldeps.estimators import ESTIMATORS
 
-ESTIMATORS = ("lasso", "refit")
 METRICS = (
     "absolute_error_positive",
     "relative_error_positive",
@@ -195,8 +195,8 @@ def choose_case(
         The split that dependencies were fitted on.
     support_size : sequence of two int
         Smallest and largest number of sources, as they really are ("at most k" may hold fewer).
-    estimator : {"lasso", "refit"}
-        Whose error decides.
+    estimator : str
+        One of `ESTIMATORS`, whose error decides.
     key : str
         Configuration key to name in an error.
 

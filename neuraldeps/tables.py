@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from neuraldeps.cases import ESTIMATORS, Case
+from neuraldeps.cases import Case
+from neuraldeps.estimators import ESTIMATORS
 
 LOW_ERROR = 0.10
 DASH = "-"
@@ -430,11 +431,11 @@ def table1_notes(
 ) -> list[str]:
     """What a reader of Table 1 has to know before comparing its numbers with anything."""
     centering = ", ".join(sorted({str(one.attrs["centering"]) for one in evaluations}))
+    estimators = "; ".join(f"{name}: {one.meaning}" for name, one in ESTIMATORS.items())
     notes = [
         f"Fitted and chosen on the split {fit}, reported on the split {test}. Size counts the categories that are "
-        "really in the dependency; alpha is scikit-learn's (lambda = 2 alpha). lasso: the solution "
-        "itself; refit: least squares on the same categories. A case that tables.table1.cases does not "
-        f"name is the best of all categories: the smallest relative error on its images in the split {fit}.",
+        f"really in the dependency; alpha is scikit-learn's (lambda = 2 alpha). {estimators}. A case "
+        f"that tables.table1.cases does not name is the best of all categories: the smallest relative error on its images in the split {fit}.",
         "The paper solves at one penalty: alpha 0.25 for Swin-T, 2.5 for the other networks. A case here is a "
         f"point of the exact path with {_span(support_size)} categories, at whatever alpha that is, also where "
         "a row of the paper's stands below it. table1_distribution has all categories at the penalties of "

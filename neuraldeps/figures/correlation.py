@@ -11,16 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from neuraldeps.cases import Category, categories
-from neuraldeps.figures.style import (
-    BLUE,
-    INK,
-    MUTED,
-    VERMILLION,
-    draw_glyph,
-    pair_title,
-    styled,
-    wrapped,
-)
+from neuraldeps.figures.style import INK, MUTED, draw_glyph, pair_title, styled, wrapped
+from neuraldeps.palette import BLUE, VERMILLION
 
 
 @dataclass(frozen=True)
