@@ -57,7 +57,7 @@ def main(
         notes=tables.table1_notes(
             stores, fit, test, support_size=support_size, with_paper=is_imagenet
         ),
-        latex_frame=printable,
+        printable=printable,
     )
     tables.write_table(
         everything,

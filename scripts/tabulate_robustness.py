@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from neuraldeps.logs import job_log
-from neuraldeps.robustness_table import table3, table3_notes, write_table3
+from neuraldeps.robustness_table import printable_table, shown_table, table3, table3_notes
 from neuraldeps.stores import open_store
+from neuraldeps.tables import write_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -48,8 +49,11 @@ def main(
         f"literal: loss CE + {weight:g} |E f_i f_j| as the paper writes it; normalised: "
         f"CE + {weight:g} |E f_i f_j| / sqrt(E f_i^2 E f_j^2); expectations over the batch."
     )
-    write_table3(
-        table3(measured, theirs, n_bootstrap=n_bootstrap, seed=seed),
+    frame = table3(measured, theirs, n_bootstrap=n_bootstrap, seed=seed)
+    shown, columns = shown_table(frame)
+    write_table(
+        frame,
+        columns,
         outputs,
         caption="Table 3. Robustness: one dependency cut off by fine-tuning, against a control.",
         notes=table3_notes(
@@ -59,6 +63,8 @@ def main(
             n_bootstrap,
             with_paper=is_imagenet,
         ),
+        shown=shown,
+        printable=printable_table(shown),
     )
 
 

@@ -209,6 +209,32 @@ def test_papers_numbers_stand_next_to_ours_for_the_papers_networks_only():
     assert "paper" not in set(tables.table1([one_case(stores[0])]).estimator)
 
 
+def test_the_papers_numbers_are_looked_up_by_table_and_columns():
+    paper = pd.read_csv("reference/paper_tables.csv")
+    found = tables.paper_numbers(paper, 1, backbone="ResNet-18", metric="abs_err", variant="ours")
+    assert found["value"].tolist() == [2.568]
+    assert set(tables.paper_numbers(paper, 3)["table"].astype(str)) == {"3"}
+    assert tables.paper_numbers(paper, 1, backbone=None).empty
+    assert tables.paper_numbers(None, 1, backbone="ResNet-18").empty
+
+
+def test_a_table_shows_text_that_its_csv_leaves_out(tmp_path):
+    frame = pd.DataFrame({"model": ["a"], "acc": [0.5], "acc_text": ["0.50 ± 0.01"]})
+    columns = {"model": tables.Column("model"), "acc_text": tables.Column("acc", "s")}
+    outputs = {form: str(tmp_path / f"t.{form}") for form in ("csv", "md", "tex")}
+    printable = frame.assign(acc_text="0.50 +- 0.01")
+    tables.write_table(frame, columns, outputs, caption="c", notes=["n"], printable=printable)
+    csv, md, tex = ((tmp_path / f"t.{form}").read_text() for form in ("csv", "md", "tex"))
+    assert csv == "model,acc\na,0.5\n"
+    assert "0.50 ± 0.01" in md
+    assert "0.50 +- 0.01" in tex
+    other = frame.assign(model="b")
+    tables.write_table(frame, columns, outputs, caption="c", notes=["n"], shown=other)
+    texts = [(tmp_path / f"t.{form}").read_text() for form in ("csv", "md", "tex")]
+    assert texts[0] == csv
+    assert all(re.search(r"\bb\b", text) and "±" in text for text in texts[1:])
+
+
 def counted(n_labelled, pseudo=(), n_samples=50):
     """A store that says how many of 50 images have a label, of fit and of test."""
     store = evaluation_store()
