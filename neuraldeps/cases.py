@@ -1,11 +1,13 @@
 """Which dependency is shown for a pair of networks, and how a category is named to people.
 
-Tables and figures show the same cases because both ask this module.
+Chosen once for all pairs (`choose_cases`) and written to one file, which tables and figures read.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from os import PathLike
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -13,9 +15,9 @@ import pandas as pd
 import xarray as xr
 
 from neuraldeps.errors import InputError
+from neuraldeps.estimators import ESTIMATORS
 from neuraldeps.labels import fold
 
-ESTIMATORS = ("lasso", "refit")
 METRICS = (
     "absolute_error_positive",
     "relative_error_positive",
@@ -232,8 +234,8 @@ def choose_case(
         The split that dependencies were fitted on.
     support_size : sequence of two int
         Smallest and largest number of sources, as they really are ("at most k" may hold fewer).
-    estimator : {"lasso", "refit"}
-        Whose error decides.
+    estimator : str
+        One of `ESTIMATORS`, whose error decides.
     key : str
         Configuration key to name in an error.
 
@@ -318,13 +320,120 @@ def _terms(at: xr.Dataset) -> tuple[Term, ...]:
     return tuple(sorted(terms, key=lambda term: -abs(term.coef["lasso"])))
 
 
-def chosen_case(evaluation: xr.Dataset, cases: str | Mapping[str, Any], **options: Any) -> Case:
-    """The case of a pair as `tables.table1.cases` says it, ``auto`` where it says nothing.
+def choose_cases(
+    evaluations: Iterable[xr.Dataset],
+    cases: str | Mapping[str, str],
+    *,
+    split: str,
+    support_size: Sequence[int],
+    choose_by: str,
+) -> list[dict[str, Any]]:
+    """Choose the case of every ordered pair, as `tables.table1.cases` says it.
 
-    `options` are those of `choose_case`.
+    Parameters
+    ----------
+    evaluations : iterable of xarray.Dataset
+        Evaluation stores, one per ordered pair.
+    cases : str or mapping of str to str
+        ``auto``, or the target category of some pairs ``source--target`` by name, code or
+        character; a pair that is not named is ``auto``.
+    split : str
+        The split that dependencies were fitted on.
+    support_size : sequence of two int
+        Smallest and largest number of sources, as they really are.
+    choose_by : str
+        The estimator whose error decides.
+
+    Returns
+    -------
+    list of dict
+        Per pair, as plain JSON types: `source` and `target`, the networks; `target_category`, its
+        `target_code` and `target_name`; `support_size`, the point of the path ("at most"), and
+        `n_sources`, how many sources are really there; `chosen`, ``auto`` or ``config``; and
+        `choose_by` and `split`, whose error decided and where.
+
+    Raises
+    ------
+    InputError
+        If a category is unknown, or a pair has no dependency of that size.
     """
-    pair = f"{evaluation.attrs['source']}--{evaluation.attrs['target']}"
-    key = f"tables.table1.cases.{pair}"
+    return [
+        _chosen_case(one, cases, split=split, support_size=support_size, choose_by=choose_by)
+        for one in evaluations
+    ]
+
+
+def _chosen_case(
+    evaluation: xr.Dataset,
+    cases: str | Mapping[str, str],
+    *,
+    split: str,
+    support_size: Sequence[int],
+    choose_by: str,
+) -> dict[str, Any]:
+    pair = pair_of(evaluation.attrs)
     wanted = cases if isinstance(cases, str) else str(cases.get(pair, "auto"))
-    chosen = choose_case(evaluation, wanted, key=key, **options)
-    return describe_case(evaluation, *chosen)
+    position, size_position = choose_case(
+        evaluation,
+        wanted,
+        split=split,
+        support_size=support_size,
+        estimator=choose_by,
+        key=f"tables.table1.cases.{pair}",
+    )
+    category = categories(evaluation, "target_category")[position]
+    at = evaluation.isel(target_category=position, support_size=size_position)
+    return {
+        "source": str(evaluation.attrs["source"]),
+        "target": str(evaluation.attrs["target"]),
+        "target_category": int(at.target_category),
+        "target_code": category.code,
+        "target_name": category.name,
+        "support_size": int(at.support_size),
+        "n_sources": int((at.support >= 0).sum()),
+        "chosen": "auto" if wanted == "auto" else "config",
+        "choose_by": choose_by,
+        "split": split,
+    }
+
+
+def pair_of(networks: Mapping[str, Any]) -> str:
+    """The name of an ordered pair of networks, as in files' names and in the configuration.
+
+    Examples
+    --------
+    >>> pair_of({"source": "resnet18", "target": "vit"})
+    'resnet18--vit'
+    """
+    return f"{networks['source']}--{networks['target']}"
+
+
+def read_case(chosen: str | PathLike[str], evaluation: xr.Dataset) -> Case:
+    """The case that `choose_cases` chose for a pair, with its numbers.
+
+    Parameters
+    ----------
+    chosen : path
+        The file of all pairs' cases.
+    evaluation : xarray.Dataset
+        Evaluation store of one ordered pair.
+
+    Raises
+    ------
+    InputError
+        If the file has no case of this pair, or the store no such category or support size.
+    """
+    pair = pair_of(evaluation.attrs)
+    entries = {pair_of(one): one for one in json.loads(Path(chosen).read_text("utf-8"))}
+    if pair not in entries:
+        raise InputError(f"{chosen}: has no case of {pair}; remove it and run again")
+    wanted = [
+        (evaluation.indexes[axis], entries[pair][axis])
+        for axis in ("target_category", "support_size")
+    ]
+    if any(value not in index for index, value in wanted):
+        raise InputError(
+            f"{chosen}: the case of {pair} is not in its store; remove it and run again"
+        )
+    position, size_position = (int(index.get_indexer([value])[0]) for index, value in wanted)
+    return describe_case(evaluation, position, size_position)

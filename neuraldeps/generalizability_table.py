@@ -1,18 +1,17 @@
 """Tables 2 and 4: new categories learned from base categories' logits, against the baseline.
 
 Frames hold plain numbers, accuracies in percent; columns that end in `_text` are what Markdown and
-LaTeX show: mean and standard deviation over seeds.
+LaTeX show, and CSV leaves out: mean and standard deviation over seeds.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from neuraldeps.tables import DASH, Column, paper_backbone, write_latex, write_markdown
+from neuraldeps.tables import DASH, Column, paper_backbone, paper_numbers
 from neuraldeps.weight_penalties import BOUNDS, FORMULAS
 
 BASELINE = "baseline"
@@ -143,23 +142,18 @@ def _text(mean: float, std: float, sign: str = "") -> str:
 
 
 def _paper_cell(
-    paper: pd.DataFrame | None, table: str, model: str, setting: str, variant: str
+    paper: pd.DataFrame | None, table: int, model: str, setting: str, variant: str
 ) -> tuple[float, float]:
     """The paper's mean and standard deviation, NaN where it has none."""
-    if paper is not None:
-        cell = paper[
-            (paper["table"].astype(str) == table)
-            & (paper["setting"] == setting)
-            & (paper["backbone"] == paper_backbone(model))
-            & (paper["variant"] == variant)
-        ]
-        if len(cell):
-            return float(cell["value"].iloc[0]), float(cell["std"].iloc[0])
+    where = {"setting": setting, "backbone": paper_backbone(model), "variant": variant}
+    cell = paper_numbers(paper, table, **where)
+    if len(cell):
+        return float(cell["value"].iloc[0]), float(cell["std"].iloc[0])
     return np.nan, np.nan
 
 
 def _paper2(paper: pd.DataFrame | None, model: str, setting: str) -> dict[str, Any]:
-    found = {name: _paper_cell(paper, "2", model, setting, name) for name in ("baseline", "ours")}
+    found = {name: _paper_cell(paper, 2, model, setting, name) for name in ("baseline", "ours")}
     return _named_paper(paper, found)
 
 
@@ -169,8 +163,8 @@ def _paper4(
     n_base, _, n_new = setting.partition("->")
     variant = BASELINE if classifier == BASELINE else "ours"
     found = {
-        "base": _paper_cell(paper, "4", model, f"base {n_base}", variant),
-        "new": _paper_cell(paper, "4", model, f"new {n_new}", variant),
+        "base": _paper_cell(paper, 4, model, f"base {n_base}", variant),
+        "new": _paper_cell(paper, 4, model, f"new {n_new}", variant),
     }
     return _named_paper(paper, found)
 
@@ -243,20 +237,3 @@ def _paper_notes(frame: pd.DataFrame) -> list[str]:
         "The paper's numbers: its Tables 2 and 4. Its Table 4 cannot come from the runs of its Table 2: "
         "restricted to each group the arg-max bounds the accuracy over all below what Table 2 has."
     ]
-
-
-def write_both(
-    frame: pd.DataFrame,
-    columns: Mapping[str, Column],
-    outputs: Mapping[str, str],
-    *,
-    caption: str,
-    notes: Sequence[str],
-) -> None:
-    """Write numbers to CSV, and to Markdown and LaTeX their mean and standard deviation."""
-    for path in outputs.values():
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-    numbers = frame[[name for name in frame if not str(name).endswith("_text")]]
-    numbers.to_csv(outputs["csv"], index=False, float_format="%.10g")
-    write_markdown(frame, columns, Path(outputs["md"]), caption, notes)
-    write_latex(frame, columns, Path(outputs["tex"]), caption, notes)

@@ -7,11 +7,11 @@ import numpy as np
 import xarray as xr
 
 from neuraldeps.dependencies import cross_moment
-from neuraldeps.evaluation import Candidates, Evaluation, evaluate, refit
+from neuraldeps.estimators import ESTIMATORS, Supports
+from neuraldeps.evaluation import Candidates, Evaluation, evaluate
 from neuraldeps.moments import LogitsFile, check_partners
 from neuraldeps.stores import StoreError, fingerprint, map_array, open_store, provenance, strings
 
-ESTIMATORS = ("lasso", "refit")
 AXES = ("support_size", "penalty")
 
 
@@ -40,7 +40,7 @@ def evaluation_dataset(
     -------
     xarray.Dataset
         Errors in logits, relative errors and accuracies as fractions, along `split`, `estimator`
-        (lasso, refit), `target_category` and `support_size` or `penalty`. NaN at a penalty whose
+        (`ESTIMATORS`), `target_category` and `support_size` or `penalty`. NaN at a penalty whose
         solution was not certified.
     """
     solved = open_store(paths).load()
@@ -51,7 +51,9 @@ def evaluation_dataset(
     gram, cross = map_array(within, "second_moment"), cross_moment(pair, source)
     supports = {axis: solved[f"support_at_{axis}"].values.astype(np.int32) for axis in AXES}
     coefs = {
-        axis: np.stack([solved[f"coef_at_{axis}"].values, refit(gram, cross, targets, support)])
+        axis: _coefficients(
+            Supports(gram, cross, targets, support, solved[f"coef_at_{axis}"].values)
+        )
         for axis, support in supports.items()
     }
     candidates = Candidates.concatenate(
@@ -88,7 +90,7 @@ def evaluation_dataset(
     }
     coords = dict(solved.coords) | {
         "split": strings(list(logits)),
-        "estimator": strings(ESTIMATORS),
+        "estimator": strings(list(ESTIMATORS)),
     }
     sources = {"paths": paths, "within": within, "pair": pair}
     for split, sides in logits.items():
@@ -113,6 +115,11 @@ def evaluation_dataset(
         ),
     }
     return xr.Dataset(variables, coords=coords, attrs=attrs)
+
+
+def _coefficients(on: Supports) -> np.ndarray:
+    """Every estimator's coefficients on the same supports, (estimator, T, M, S)."""
+    return np.stack([estimator.coefficients(on) for estimator in ESTIMATORS.values()])
 
 
 def _check_images(solved: xr.Dataset, sides: tuple[str, str], paths: str) -> None:
@@ -156,7 +163,7 @@ def _measures(results: Mapping[str, Evaluation], n_sizes: int) -> dict[str, Any]
     for name in measures[0]:
         values = np.stack([measure[name] for measure in measures])
         unit = {"units": "logit" if name.startswith("absolute") else "1"}
-        # a target's predictors: lasso, refit along the sizes, then along the penalties
+        # a target's predictors: each estimator's along the sizes, then each one's along the penalties
         cut = len(ESTIMATORS) * n_sizes
         for axis, part, suffix in (
             ("support_size", values[..., :cut], ""),

@@ -345,7 +345,7 @@ def check_splits(found: Found, root: str, key: str) -> None:
             which = " or ".join(known)
             fix = f"give {key}.origin_split: {which}"
             if folder != base:
-                fix = f"give {key}.data_dir: {folder} and split: {which}"
+                fix = f"give {key}.data_dir: {folder} and origin_split: {which}"
             if not base:
                 fix = "make a tar file of each"
             raise InputError(f"{key}.data_dir: {folder or root} holds {' and '.join(known)}; {fix}")

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from scipy.stats import binomtest, ttest_rel
 from neuraldeps.cases import Category
 from neuraldeps.detection import OOD_METRICS, Ranking, ood_areas
 from neuraldeps.penalty import CONTROL
-from neuraldeps.tables import Column, paper_backbone, write_latex, write_markdown
+from neuraldeps.tables import Column, paper_backbone, paper_numbers
 
 SEEDS_TO_TEST = 5
 
@@ -291,10 +290,7 @@ def _against_control(
 
 
 def _paper_rows(model: str, paper: pd.DataFrame | None) -> list[dict[str, Any]]:
-    backbone = paper_backbone(model)
-    if paper is None or backbone is None:
-        return []
-    theirs = paper[(paper["table"].astype(str) == "3") & (paper["backbone"] == backbone)]
+    theirs = paper_numbers(paper, 3, backbone=paper_backbone(model))
     names = {"acc": "acc", "aupr": "aupr", "dependency_coefficient": "theta_alpha"}
     rows = []
     for variant, values in theirs.groupby("variant", sort=False):
@@ -323,6 +319,11 @@ def shown_table(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Column]]:
             shown[column] = frame[column]
             columns[column] = Column(heading, ".2g")
     return shown, columns
+
+
+def printable_table(shown: pd.DataFrame) -> pd.DataFrame:
+    """The shown table in characters that LaTeX can print: ± as +-."""
+    return shown.map(lambda text: text.replace("±", "+-") if isinstance(text, str) else text)
 
 
 def _with_deviation(row: pd.Series, name: str) -> str | None:
@@ -425,26 +426,3 @@ def _pair_note(model: str, pair: Mapping[str, Any]) -> str:
         f"words in common: {pair['shared_words']}"
         + ("." if shape is None else f"; distance of the shapes: {shape:.2f} (0 same, 1 disjoint).")
     )
-
-
-def write_table3(
-    frame: pd.DataFrame, outputs: Mapping[str, str], *, caption: str, notes: Sequence[str]
-) -> None:
-    """Write plain numbers as CSV, and the shown table as Markdown and LaTeX.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        From `table3`.
-    outputs : mapping of str to str
-        Paths under ``csv``, ``md`` and ``tex``.
-    caption : str
-    notes : sequence of str
-    """
-    for path in outputs.values():
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-    frame.to_csv(outputs["csv"], index=False, float_format="%.10g")
-    shown, columns = shown_table(frame)
-    write_markdown(shown, columns, Path(outputs["md"]), caption, notes)
-    printable = shown.map(lambda text: text.replace("±", "+-") if isinstance(text, str) else text)
-    write_latex(printable, columns, Path(outputs["tex"]), caption, notes)

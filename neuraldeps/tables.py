@@ -16,7 +16,8 @@ import pandas as pd
 import xarray as xr
 
 from neuraldeps.card import NetworkCard
-from neuraldeps.cases import ESTIMATORS, Case
+from neuraldeps.cases import Case
+from neuraldeps.estimators import ESTIMATORS
 
 LOW_ERROR = 0.10
 DASH = "-"
@@ -162,12 +163,37 @@ def paper_backbone(model: str) -> str | None:
     return None
 
 
+def paper_numbers(paper: pd.DataFrame | None, table: int, **where: str | None) -> pd.DataFrame:
+    """Look up the paper's own numbers in one of its tables.
+
+    Parameters
+    ----------
+    paper : pandas.DataFrame, optional
+        Columns of ``reference/paper_tables.csv``; None has no numbers.
+    table : int
+        The table's number in the paper.
+    **where : str, optional
+        What columns such as `backbone`, `setting` and `variant` must hold; None answers nothing.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The rows that answer, in the paper's order: `metric`, `variant`, `value`, `std`.
+    """
+    if paper is None:
+        return pd.DataFrame(columns=["metric", "variant", "value", "std"])
+    found = paper["table"].astype(str) == str(table)
+    for column, value in where.items():
+        found &= paper[column] == value
+    return paper[found]
+
+
 def _paper_row(case: Case, paper: pd.DataFrame) -> dict[str, Any] | None:
     source, target = paper_backbone(case.source), paper_backbone(case.target)
     if source is None or target is None:
         return None
     backbone = source if case.source == case.target else f"{source} -> {target}"
-    rows = paper[(paper["table"].astype(str) == "1") & (paper["backbone"] == backbone)]
+    rows = paper_numbers(paper, 1, backbone=backbone)
     if rows.empty:
         return None
     values = rows.set_index(["metric", "variant"])["value"].astype(float)
@@ -431,11 +457,11 @@ def table1_notes(
 ) -> list[str]:
     """What a reader of Table 1 has to know before comparing its numbers with anything."""
     centering = ", ".join(sorted({str(one.attrs["centering"]) for one in evaluations}))
+    estimators = "; ".join(f"{name}: {one.meaning}" for name, one in ESTIMATORS.items())
     notes = [
         f"Fitted and chosen on the split {fit}, reported on the split {test}. Size counts the categories that are "
-        "really in the dependency; alpha is scikit-learn's (lambda = 2 alpha). lasso: the solution "
-        "itself; refit: least squares on the same categories. A case that tables.table1.cases does not "
-        f"name is the best of all categories: the smallest relative error on its images in the split {fit}.",
+        f"really in the dependency; alpha is scikit-learn's (lambda = 2 alpha). {estimators}. A case "
+        f"that tables.table1.cases does not name is the best of all categories: the smallest relative error on its images in the split {fit}.",
         "The paper solves at one penalty: alpha 0.25 for Swin-T, 2.5 for the other networks. A case here is a "
         f"point of the exact path with {_span(support_size)} categories, at whatever alpha that is, also where "
         "a row of the paper's stands below it. table1_distribution has all categories at the penalties of "
@@ -586,28 +612,34 @@ def write_table(
     *,
     caption: str,
     notes: Sequence[str],
-    latex_frame: pd.DataFrame | None = None,
+    shown: pd.DataFrame | None = None,
+    printable: pd.DataFrame | None = None,
 ) -> None:
     """Write a table in all its formats.
 
     Parameters
     ----------
     frame : pandas.DataFrame
-        Plain numbers.
+        Plain numbers: all of it goes to CSV, but for columns whose names end in `_text`, which are
+        numbers put into words for people.
     columns : mapping of str to Column
-        What of it is shown in Markdown and LaTeX, and how; CSV holds all of it.
+        What is shown in Markdown and LaTeX, and how.
     outputs : mapping of str to str
         Paths under ``csv``, ``md`` and ``tex``.
     caption : str
         One line.
     notes : sequence of str
         Shown below the table.
-    latex_frame : pandas.DataFrame, optional
-        Shown in LaTeX in place of `frame`.
+    shown : pandas.DataFrame, optional
+        Shown in Markdown and LaTeX in place of `frame`.
+    printable : pandas.DataFrame, optional
+        Shown in LaTeX in place of `shown`, where that has characters that LaTeX can seldom print.
     """
     for path in outputs.values():
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    frame.to_csv(outputs["csv"], index=False, float_format="%.10g")
-    write_markdown(frame, columns, Path(outputs["md"]), caption, notes)
-    printable = frame if latex_frame is None else latex_frame
+    numbers = frame[[name for name in frame if not str(name).endswith("_text")]]
+    numbers.to_csv(outputs["csv"], index=False, float_format="%.10g")
+    shown = frame if shown is None else shown
+    write_markdown(shown, columns, Path(outputs["md"]), caption, notes)
+    printable = shown if printable is None else printable
     write_latex(printable, columns, Path(outputs["tex"]), caption, notes)

@@ -1,5 +1,7 @@
 # in:  results/moments/{a}--{b}.zarr
-# out: results/covlasso/{source}--{target}.zarr, the exact paths of all target categories
+# out: results/covlasso/{source}--{target}.zarr, the exact paths of all target categories;
+#      results/dependencies/correlation/{source}--{target}.zarr and results/dependencies/chord.zarr,
+#      what Figures 3 and 4 show
 
 
 rule solve_covlasso:
@@ -50,3 +52,57 @@ rule gather_covlasso:
         runtime=minutes(20),
     script:
         "../scripts/gather_covlasso.py"
+
+
+rule solve_correlation:
+    """Solve some targets of an ordered pair, with their correlations (Figure 3)."""
+    input:
+        source="results/moments/{source}--{source}.zarr",
+        target="results/moments/{target}--{target}.zarr",
+        pair=pair_moments,
+    output:
+        correlation=directory(
+            "results/dependencies/correlation/{source}--{target}.zarr"
+        ),
+    log:
+        "logs/solve_correlation/{source}--{target}.log",
+    benchmark:
+        "logs/benchmarks/solve_correlation/{source}--{target}.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=solver_mem_mb,
+        runtime=minutes(20),
+    params:
+        n_targets=config["figures"]["correlation"]["n_targets"],
+        relative_alpha=config["figures"]["correlation"]["relative_alpha"],
+        exclude_own=config["covlasso"]["exclude_own"],
+        seed=config["seed"],
+    script:
+        "../scripts/solve_correlation.py"
+
+
+rule solve_chord:
+    """Solve target categories from base categories alone (Figure 4)."""
+    input:
+        moments=moment_path(CHORD_MODEL, CHORD_MODEL),
+    output:
+        chord=directory("results/dependencies/chord.zarr"),
+    log:
+        "logs/solve_chord.log",
+    benchmark:
+        "logs/benchmarks/solve_chord.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=solver_mem_mb,
+        runtime=minutes(20),
+    params:
+        n_base=config["figures"]["chord"]["n_base"],
+        n_targets=config["figures"]["chord"]["n_targets"],
+        support_size=config["figures"]["chord"]["support_size"],
+        seed=config["seed"],
+    script:
+        "../scripts/solve_chord.py"

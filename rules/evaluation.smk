@@ -1,5 +1,5 @@
 # in:  results/covlasso/{source}--{target}.zarr and the logits of both splits
-# out: results/evaluation/{source}--{target}.zarr
+# out: results/evaluation/{source}--{target}.zarr, results/dependencies/cases.json
 
 
 rule evaluate_dependencies:
@@ -27,3 +27,31 @@ rule evaluate_dependencies:
         splits=JUDGED_SPLITS,
     script:
         "../scripts/evaluate_dependencies.py"
+
+
+rule choose_cases:
+    """Choose the dependency that the tables and figures show of every ordered pair."""
+    input:
+        evaluations=[
+            f"results/evaluation/{source}--{target}.zarr" for source, target in PAIRS
+        ],
+        checked=CHECKED,
+    output:
+        cases="results/dependencies/cases.json",
+    log:
+        "logs/choose_cases.log",
+    benchmark:
+        "logs/benchmarks/choose_cases.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(20),
+    params:
+        split=FIT,
+        cases=config["tables"]["table1"]["cases"],
+        support_size=config["tables"]["table1"]["support_size"],
+        choose_by=config["tables"]["table1"]["choose_by"],
+    script:
+        "../scripts/choose_cases.py"

@@ -1,4 +1,4 @@
-# in:  results/evaluation, results/covlasso, results/moments, results/networks, results/images,
+# in:  results/evaluation, results/dependencies, results/networks, results/images,
 #      the curves of all trainings, results/tables/table3.csv
 # out: results/figures/*.{png,svg}
 
@@ -7,6 +7,7 @@ rule plot_star:
     """Draw the dependency that Table 1 shows for one pair as a star graph."""
     input:
         evaluation="results/evaluation/{source}--{target}.zarr",
+        cases="results/dependencies/cases.json",
         logits=f"results/logits/{{target}}/{TEST}.zarr",
     output:
         png=report(
@@ -34,11 +35,7 @@ rule plot_star:
         mem_mb=megabytes(2000),
         runtime=minutes(20),
     params:
-        fit=FIT,
         test=TEST,
-        cases=config["tables"]["table1"]["cases"],
-        support_size=config["tables"]["table1"]["support_size"],
-        choose_by=config["tables"]["table1"]["choose_by"],
         estimator=config["figures"]["star"]["estimator"],
     script:
         "../scripts/plot_star.py"
@@ -50,6 +47,7 @@ rule plot_star_panel:
         evaluations=[
             f"results/evaluation/{source}--{target}.zarr" for source, target in PAIRS
         ],
+        cases="results/dependencies/cases.json",
         logits=f"results/logits/{MODELS[0]}/{TEST}.zarr",
     output:
         png=report(
@@ -77,11 +75,7 @@ rule plot_star_panel:
         mem_mb=megabytes(2000),
         runtime=minutes(20),
     params:
-        fit=FIT,
         test=TEST,
-        cases=config["tables"]["table1"]["cases"],
-        support_size=config["tables"]["table1"]["support_size"],
-        choose_by=config["tables"]["table1"]["choose_by"],
         estimator=config["figures"]["star"]["estimator"],
     script:
         "../scripts/plot_star_panel.py"
@@ -90,11 +84,10 @@ rule plot_star_panel:
 rule plot_correlation:
     """Draw |b_j| against w_j with the bar lambda/2 (Figure 3)."""
     input:
-        within=[
-            moment_path(model, model)
-            for model in dict.fromkeys(model for pair in PAIRS for model in pair)
+        correlations=[
+            f"results/dependencies/correlation/{source}--{target}.zarr"
+            for source, target in PAIRS
         ],
-        pairs=list(dict.fromkeys(moment_path(*pair) for pair in PAIRS)),
     output:
         png=report(
             "results/figures/figure3.png",
@@ -118,15 +111,8 @@ rule plot_correlation:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=solver_mem_mb,
+        mem_mb=megabytes(2000),
         runtime=minutes(20),
-    params:
-        models=PAIRS,
-        pairs=[moment_path(*pair) for pair in PAIRS],
-        n_targets=config["figures"]["correlation"]["n_targets"],
-        relative_alpha=config["figures"]["correlation"]["relative_alpha"],
-        exclude_own=config["covlasso"]["exclude_own"],
-        seed=config["seed"],
     script:
         "../scripts/plot_correlation.py"
 
@@ -134,7 +120,7 @@ rule plot_correlation:
 rule plot_chord:
     """Draw targets as combinations of base categories alone (Figure 4)."""
     input:
-        moments=moment_path(CHORD_MODEL, CHORD_MODEL),
+        chord="results/dependencies/chord.zarr",
     output:
         png=report(
             "results/figures/figure4.png",
@@ -158,14 +144,8 @@ rule plot_chord:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=solver_mem_mb,
+        mem_mb=megabytes(2000),
         runtime=minutes(20),
-    params:
-        model=CHORD_MODEL,
-        n_base=config["figures"]["chord"]["n_base"],
-        n_targets=config["figures"]["chord"]["n_targets"],
-        support_size=config["figures"]["chord"]["support_size"],
-        seed=config["seed"],
     script:
         "../scripts/plot_chord.py"
 

@@ -1,4 +1,5 @@
-# in:  results/evaluation/{source}--{target}.zarr, results/logits/{model}/{split}.zarr
+# in:  results/evaluation/{source}--{target}.zarr, results/dependencies/cases.json,
+#      results/logits/{model}/{split}.zarr
 # out: results/tables/{table1,table1_distribution,networks}.{csv,md,tex}
 
 
@@ -8,7 +9,7 @@ rule tabulate_dependencies:
         evaluations=[
             f"results/evaluation/{source}--{target}.zarr" for source, target in PAIRS
         ],
-        checked=CHECKED,
+        cases="results/dependencies/cases.json",
         paper=PAPER_TABLES,
     output:
         csv=report(
@@ -66,9 +67,7 @@ rule tabulate_dependencies:
     params:
         fit=FIT,
         test=TEST,
-        cases=config["tables"]["table1"]["cases"],
         support_size=config["tables"]["table1"]["support_size"],
-        choose_by=config["tables"]["table1"]["choose_by"],
         max_support=config["covlasso"]["max_support"],
     script:
         "../scripts/tabulate_dependencies.py"

@@ -1,9 +1,8 @@
 """Draw the dependency that Table 1 shows for one pair of networks as a star graph."""
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from neuraldeps.cases import chosen_case
+from neuraldeps.cases import read_case
 from neuraldeps.figures.pictures import sample_pictures
 from neuraldeps.figures.star import star_figure
 from neuraldeps.figures.style import save_figure
@@ -15,21 +14,9 @@ if TYPE_CHECKING:
 
 
 def main(
-    evaluation: str,
-    logits: str,
-    png: str,
-    svg: str,
-    *,
-    splits: tuple[str, str],
-    cases: str | Mapping[str, str],
-    support_size: Sequence[int],
-    choose_by: str,
-    estimator: str,
+    evaluation: str, cases: str, logits: str, png: str, svg: str, *, test: str, estimator: str
 ) -> None:
-    fit, test = splits
-    case = chosen_case(
-        open_store(evaluation), cases, split=fit, support_size=support_size, estimator=choose_by
-    )
+    case = read_case(cases, open_store(evaluation))
     pictures = sample_pictures(open_store(logits), case.codes)
     figure = star_figure(case, estimator=estimator, split=test, pictures=pictures)
     save_figure(figure, png, svg)
@@ -39,12 +26,10 @@ if __name__ == "__main__":
     with job_log(snakemake.log[0]):
         main(
             snakemake.input.evaluation,
+            snakemake.input.cases,
             snakemake.input.logits,
             snakemake.output.png,
             snakemake.output.svg,
-            splits=(snakemake.params.fit, snakemake.params.test),
-            cases=snakemake.params.cases,
-            support_size=snakemake.params.support_size,
-            choose_by=snakemake.params.choose_by,
+            test=snakemake.params.test,
             estimator=snakemake.params.estimator,
         )

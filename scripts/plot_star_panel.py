@@ -1,9 +1,9 @@
 """Draw the star graphs of all pairs of networks in one figure (Figures 1 and 2)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from neuraldeps.cases import chosen_case
+from neuraldeps.cases import read_case
 from neuraldeps.figures.pictures import sample_pictures
 from neuraldeps.figures.star import star_panel
 from neuraldeps.figures.style import save_figure
@@ -16,26 +16,18 @@ if TYPE_CHECKING:
 
 def main(
     evaluations: Sequence[str],
+    cases: str,
     logits: str,
     png: str,
     svg: str,
     *,
-    splits: tuple[str, str],
-    cases: str | Mapping[str, str],
-    support_size: Sequence[int],
-    choose_by: str,
+    test: str,
     estimator: str,
 ) -> None:
-    fit, test = splits
-    chosen = [
-        chosen_case(
-            open_store(path), cases, split=fit, support_size=support_size, estimator=choose_by
-        )
-        for path in evaluations
-    ]
-    codes = {code for case in chosen for code in case.codes}
+    shown = [read_case(cases, open_store(path)) for path in evaluations]
+    codes = {code for case in shown for code in case.codes}
     pictures = sample_pictures(open_store(logits), codes)
-    figure = star_panel(chosen, estimator=estimator, split=test, pictures=pictures)
+    figure = star_panel(shown, estimator=estimator, split=test, pictures=pictures)
     save_figure(figure, png, svg)
 
 
@@ -43,12 +35,10 @@ if __name__ == "__main__":
     with job_log(snakemake.log[0]):
         main(
             snakemake.input.evaluations,
+            snakemake.input.cases,
             snakemake.input.logits,
             snakemake.output.png,
             snakemake.output.svg,
-            splits=(snakemake.params.fit, snakemake.params.test),
-            cases=snakemake.params.cases,
-            support_size=snakemake.params.support_size,
-            choose_by=snakemake.params.choose_by,
+            test=snakemake.params.test,
             estimator=snakemake.params.estimator,
         )

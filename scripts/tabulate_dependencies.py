@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from neuraldeps import tables
-from neuraldeps.cases import chosen_case
+from neuraldeps.cases import read_case
 from neuraldeps.logs import job_log
 from neuraldeps.stores import open_store
 
@@ -23,22 +23,18 @@ def shown_sizes(support_size: Sequence[int], max_support: int) -> list[int]:
 
 def main(
     evaluations: Sequence[str],
+    cases: str,
     paper: str,
     table1: Mapping[str, str],
     distribution: Mapping[str, str],
     *,
     splits: tuple[str, str],
-    cases: str | Mapping[str, str],
     support_size: Sequence[int],
-    choose_by: str,
     max_support: int,
 ) -> None:
     fit, test = splits
     stores = [open_store(path) for path in evaluations]
-    chosen = [
-        chosen_case(store, cases, split=fit, support_size=support_size, estimator=choose_by)
-        for store in stores
-    ]
+    chosen = [read_case(cases, store) for store in stores]
     pseudo = any(tables.is_pseudo(store, test) for store in stores)
     is_imagenet = not pseudo and all(store.attrs["dataset"] == "imagenet" for store in stores)
     theirs = pd.read_csv(paper) if is_imagenet else None
@@ -61,7 +57,7 @@ def main(
         notes=tables.table1_notes(
             stores, fit, test, support_size=support_size, with_paper=is_imagenet
         ),
-        latex_frame=printable,
+        printable=printable,
     )
     tables.write_table(
         everything,
@@ -76,12 +72,11 @@ if __name__ == "__main__":
     with job_log(snakemake.log[0]):
         main(
             snakemake.input.evaluations,
+            snakemake.input.cases,
             snakemake.input.paper,
             {form: snakemake.output[form] for form in ("csv", "md", "tex")},
             {form: snakemake.output[f"distribution_{form}"] for form in ("csv", "md", "tex")},
             splits=(snakemake.params.fit, snakemake.params.test),
-            cases=snakemake.params.cases,
             support_size=snakemake.params.support_size,
-            choose_by=snakemake.params.choose_by,
             max_support=snakemake.params.max_support,
         )

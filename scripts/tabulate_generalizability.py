@@ -8,6 +8,7 @@ import pandas as pd
 from neuraldeps import generalizability_table as tables
 from neuraldeps.logs import job_log
 from neuraldeps.stores import open_store
+from neuraldeps.tables import write_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -28,14 +29,14 @@ def main(
     theirs = pd.read_csv(paper) if dataset == "imagenet" else None
     second, fourth = tables.table2(runs, theirs), tables.table4(runs, theirs)
     with_paper = theirs is not None
-    tables.write_both(
+    write_table(
         second,
         tables.TABLE2 | (tables.PAPER2 if with_paper else {}),
         table2,
         caption="Table 2. New categories learned as combinations of base categories' logits.",
         notes=tables.table2_notes(second, default, split, test, of_photos=dataset != "glyphs"),
     )
-    tables.write_both(
+    write_table(
         fourth,
         tables.TABLE4 | (tables.PAPER4 if with_paper else {}),
         table4,

@@ -7,8 +7,9 @@ import pandas as pd
 
 from neuraldeps.logs import job_log
 from neuraldeps.penalty import describe_penalties
-from neuraldeps.robustness_table import table3, table3_notes, write_table3
+from neuraldeps.robustness_table import printable_table, shown_table, table3, table3_notes
 from neuraldeps.stores import open_store
+from neuraldeps.tables import write_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -45,8 +46,11 @@ def main(
     }
     is_imagenet = all(one[0].attrs["dataset"] == "imagenet" for one in measured.values())
     theirs = pd.read_csv(paper) if is_imagenet else None
-    write_table3(
-        table3(measured, theirs, n_bootstrap=n_bootstrap, seed=seed),
+    frame = table3(measured, theirs, n_bootstrap=n_bootstrap, seed=seed)
+    shown, columns = shown_table(frame)
+    write_table(
+        frame,
+        columns,
         outputs,
         caption="Table 3. Robustness: one dependency cut off by fine-tuning, against a control.",
         notes=table3_notes(
@@ -56,6 +60,8 @@ def main(
             n_bootstrap,
             with_paper=is_imagenet,
         ),
+        shown=shown,
+        printable=printable_table(shown),
     )
 
 

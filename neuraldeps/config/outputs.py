@@ -1,12 +1,16 @@
 """What the tables and figures show."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from neuraldeps.config.blocks import Block, Choices, Either
+from neuraldeps.estimators import ESTIMATORS
 
-Estimator = Literal["lasso", "refit"]
+if TYPE_CHECKING:
+    Estimator = str
+else:
+    Estimator = Literal[tuple(ESTIMATORS)]
 
 
 class Table1(Block):

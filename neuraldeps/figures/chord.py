@@ -43,14 +43,6 @@ class Chords:
     coef: np.ndarray
 
 
-def draw_categories(
-    n: int, n_base: int, n_targets: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draw base and target categories, disjoint, each in ascending order."""
-    drawn = np.random.default_rng(seed).permutation(n)
-    return np.sort(drawn[:n_base]), np.sort(drawn[n_base : n_base + n_targets])
-
-
 def arrange(coef: np.ndarray) -> np.ndarray:
     """Order of the base categories around the ring: near the targets that they serve.
 

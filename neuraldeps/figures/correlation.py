@@ -5,21 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from neuraldeps.cases import Category
-from neuraldeps.figures.style import (
-    BLUE,
-    INK,
-    MUTED,
-    VERMILLION,
-    draw_glyph,
-    pair_title,
-    styled,
-    wrapped,
-)
+from neuraldeps.cases import Category, categories
+from neuraldeps.figures.style import INK, MUTED, draw_glyph, pair_title, styled, wrapped
+from neuraldeps.palette import BLUE, VERMILLION
 
 
 @dataclass(frozen=True)
@@ -35,6 +28,18 @@ class Correlation:
     def n_below_bar(self) -> int:
         """Sources that Conjecture 1 screens out and that the solution holds all the same."""
         return int(np.count_nonzero((np.abs(self.correlation) < self.alpha) & (self.coef != 0)))
+
+
+def read_correlations(solved: xr.Dataset) -> list[Correlation]:
+    """The targets of a store that `solve_correlation` made, each over its allowed sources."""
+    known, is_allowed = categories(solved, "target_category"), solved.is_allowed.values
+    correlation, coef, alpha = (solved[name].values for name in ("correlation", "coef", "alpha"))
+    return [
+        Correlation(
+            category, correlation[t, is_allowed[t]], coef[t, is_allowed[t]], float(alpha[t])
+        )
+        for t, category in enumerate(known)
+    ]
 
 
 @styled

@@ -6,7 +6,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from neuraldeps.figures.style import BLUE, GREEN, MUTED, ORANGE, SKY, styled
+from neuraldeps.figures.style import MUTED, styled
+from neuraldeps.palette import BLUE, GREEN, ORANGE, SKY
 
 
 @styled

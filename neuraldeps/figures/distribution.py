@@ -9,11 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from neuraldeps.cases import ESTIMATORS
-from neuraldeps.figures.style import BLUE, INK, ORANGE, pair_title, styled
-
-COLORS = {"lasso": BLUE, "refit": ORANGE}
-DOTS: dict[str, Any] = {"lasso": (0, (1, 2)), "refit": (0, (4, 2))}
+from neuraldeps.estimators import ESTIMATORS
+from neuraldeps.figures.style import INK, pair_title, styled
 
 
 def error_quartiles(evaluation: xr.Dataset, split: str, estimator: str) -> np.ndarray:
@@ -76,16 +73,20 @@ def error_by_support_figure(evaluations: Sequence[xr.Dataset], fit: str, test: s
 def draw_errors(axes: Axes, evaluation: xr.Dataset, fit: str, test: str) -> None:
     """Draw one pair."""
     sizes = evaluation.support_size.values
-    for estimator in ESTIMATORS:
-        color = COLORS[estimator]
-        low, median, high = error_quartiles(evaluation, test, estimator)
-        band = f"{estimator}, {test}: quartiles"
+    for name, estimator in ESTIMATORS.items():
+        color, label = estimator.color, estimator.label
+        low, median, high = error_quartiles(evaluation, test, name)
+        band = f"{label}, {test}: quartiles"
         axes.fill_between(sizes, low, high, color=color, alpha=0.18, linewidth=0, label=band)
-        axes.plot(sizes, median, color=color, linewidth=2, label=f"{estimator}, {test}: median")
+        axes.plot(sizes, median, color=color, linewidth=2, label=f"{label}, {test}: median")
         if fit != test:
-            median = error_quartiles(evaluation, fit, estimator)[1]
-            style: dict[str, Any] = {"linewidth": 1.1, "linestyle": DOTS[estimator], "color": INK}
-            axes.plot(sizes, median, label=f"{estimator}, {fit}: median", **style)
+            median = error_quartiles(evaluation, fit, name)[1]
+            style: dict[str, Any] = {
+                "linewidth": 1.1,
+                "linestyle": estimator.line_style,
+                "color": INK,
+            }
+            axes.plot(sizes, median, label=f"{label}, {fit}: median", **style)
     axes.set_title(pair_title(evaluation.attrs["source"], evaluation.attrs["target"]))
     axes.set_xlim(sizes[0], sizes[-1])
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -6,7 +6,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from neuraldeps.figures.style import BLUE, GREEN, MUTED, ORANGE, SKY, styled
+from neuraldeps.figures.style import MUTED, styled
+from neuraldeps.palette import BLUE, GREEN, ORANGE, SKY
 
 ALPHA, THETA = "\N{GREEK SMALL LETTER ALPHA}", "\N{GREEK SMALL LETTER THETA}"
 # columns of Table 3, and what they are drawn as

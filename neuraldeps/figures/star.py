@@ -43,8 +43,8 @@ def draw_star(
     ----------
     axes : Axes
     case : Case
-    estimator : {"lasso", "refit"}
-        Whose coefficients and accuracies are shown.
+    estimator : str
+        One of `ESTIMATORS`, whose coefficients and accuracies are shown.
     split : str
         Where the accuracies in the title come from.
     pictures : mapping of str to ndarray, optional

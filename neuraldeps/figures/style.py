@@ -17,19 +17,11 @@ from matplotlib.textpath import TextPath
 from matplotlib.transforms import Affine2D
 
 from neuraldeps.cases import Category
+from neuraldeps.palette import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
 
 Arguments = ParamSpec("Arguments")
 DPI = 200
 INK, MUTED, FAINT, PAPER = "#22272e", "#6b7280", "#e5e7eb", "#ffffff"
-# Okabe and Ito's palette, which every common kind of colour vision tells apart.
-BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE = (
-    "#0072b2",
-    "#e69f00",
-    "#009e73",
-    "#d55e00",
-    "#56b4e9",
-    "#cc79a7",
-)
 POSITIVE, NEGATIVE = BLUE, VERMILLION
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, VERMILLION, SKY)
 RC: Any = {  # Matplotlib types the keys one by one

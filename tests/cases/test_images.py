@@ -299,7 +299,9 @@ def test_a_folder_that_is_called_like_a_split_is_a_category(tmp_path, monkeypatc
 def test_several_splits_and_none_that_is_named_are_refused(photos):
     for split in "train", "val":
         folders(photos.parent / "data/own" / split)
-    message = r"data/own holds train and val; give dataset\.splits\.fit\.origin_split: train or val$"
+    message = (
+        r"data/own holds train and val; give dataset\.splits\.fit\.origin_split: train or val$"
+    )
     refused_in_one_line(message, index, "data/own")
     message = r"give dataset\.splits\.fit\.data_dir: data/own and origin_split: train or val$"
     refused_in_one_line(message, index, "data")
@@ -541,7 +543,11 @@ def test_a_dry_run_finds_what_is_not_there(project):
     [
         ({"csv": "no.csv"}, None, r"key\.csv: no\.csv does not exist"),
         ({"csv": "c.csv", "data_dir": "no"}, None, r"key\.data_dir: no does not exist"),
-        ({"data_dir": "photos", "origin_split": "val"}, None, r"key\.origin_split is 'val', but photos has no"),
+        (
+            {"data_dir": "photos", "origin_split": "val"},
+            None,
+            r"key\.origin_split is 'val', but photos has no",
+        ),
         ({"data_dir": "photos"}, "no.csv", r"dataset\.categories: no\.csv does not exist"),
     ],
 )

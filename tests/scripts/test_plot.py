@@ -7,8 +7,12 @@ import xarray as xr
 from PIL import Image
 from sklearn.linear_model import Lasso
 
-from neuraldeps.stores import provenance, strings, write_store
+from neuraldeps.chord import draw_categories
+from neuraldeps.correlation import solve_correlation
+from neuraldeps.figures.correlation import read_correlations
+from neuraldeps.stores import open_store, provenance, strings, write_store
 from scripts import (
+    choose_cases,
     plot_chord,
     plot_contact_sheet,
     plot_correlation,
@@ -16,16 +20,13 @@ from scripts import (
     plot_error_by_support,
     plot_star,
     plot_star_panel,
+    solve_chord,
 )
-from tests.synthetic_results import N, category_coords, evaluation_store
+from scripts import solve_correlation as solve_correlation_script
+from tests.synthetic_results import CODES, N, category_coords, evaluation_store
 
-CASE = {
-    "splits": ("fit", "test"),
-    "cases": "auto",
-    "support_size": [3, 4],
-    "choose_by": "lasso",
-    "estimator": "lasso",
-}
+AUTO = {"split": "fit", "cases": "auto", "support_size": [3, 4], "choose_by": "lasso"}
+CASE = {"test": "test", "estimator": "lasso"}
 
 
 @pytest.fixture
@@ -39,11 +40,12 @@ def stored(dataset, path, attrs=None, **options):
     return str(path)
 
 
-def second_moments(tmp_path):
+def second_moments(tmp_path, empty=()):
     """Planted: logit 2 of network b is half of logit 5 of network a, and some noise."""
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(2, 4000, N))
     b[:, 2] = 0.5 * a[:, 5] + 0.01 * b[:, 2]
+    b[:, list(empty)] = 0
     coords = category_coords("source_category") | category_coords("target_category")
     logits, moments = {"a": a, "b": b}, {}
     for first, second in (("a", "a"), ("a", "b"), ("b", "b")):
@@ -74,80 +76,114 @@ def test_star_and_panel(tmp_path, files):
         ),
         tmp_path / "logits.zarr",
     )
-    plot_star.main(evaluations[0], logits, *files, **CASE)
+    cases = str(tmp_path / "cases.json")
+    choose_cases.main(evaluations, cases, **AUTO)
+    plot_star.main(evaluations[0], cases, logits, *files, **CASE)
     assert drawn(files)
     size = Image.open(files[0]).size
-    plot_star_panel.main(evaluations, logits, *files, **CASE)
+    plot_star_panel.main(evaluations, cases, logits, *files, **CASE)
     assert drawn(files)
     assert Image.open(files[0]).size > size
 
 
+def solved_targets(tmp_path, source, target, **options):
+    """What Figure 3 shows of a pair: per target the positions of b and w, the two, and alpha."""
+    logits, moments = second_moments(tmp_path)
+    pair = tuple(sorted((source, target)))
+    solved = solve_correlation(
+        moments[source, source],
+        moments[target, target],
+        moments[pair],
+        (source, target),
+        **({"n_targets": 3, "relative_alpha": 0.3, "exclude_own": True, "seed": 0} | options),
+    )
+    return logits, solved, read_correlations(solved)
+
+
 @pytest.mark.parametrize(("source", "target"), [("a", "a"), ("a", "b"), ("b", "a")])
 def test_correlation_is_scikit_learns_lasso(tmp_path, source, target):
-    logits, moments = second_moments(tmp_path)
-    targets = np.array([2, 5])
-    solved = plot_correlation.solve_targets(
-        source,
-        moments[source, source],
-        moments["a", "b"] if source != target else moments[source, source],
-        (logits[target] ** 2).mean(axis=0),
-        targets,
-        relative_alpha=0.3,
-        exclude_own=True,
-    )
-    for i, (correlation, coef, alpha) in zip(targets, solved, strict=True):
+    logits, solved, shown = solved_targets(tmp_path, source, target)
+    assert len(shown) == 3
+    assert (solved.dual_gap <= 1e-12 * solved.squared_error).all()
+    for i, one in zip(solved.target_category.values, shown, strict=True):
+        assert one.category.code == str(solved.source_category_code.values[i])
         others = np.arange(N) != i
         features, wanted = logits[source][:, others], logits[target][:, i]
-        np.testing.assert_allclose(correlation, features.T @ wanted / len(wanted), atol=1e-12)
-        assert alpha == pytest.approx(0.3 * np.abs(correlation).max())
-        model = Lasso(alpha=alpha, fit_intercept=False, tol=1e-12, max_iter=100_000)
+        np.testing.assert_allclose(one.correlation, features.T @ wanted / len(wanted), atol=1e-12)
+        assert one.alpha == pytest.approx(0.3 * np.abs(one.correlation).max())
+        model = Lasso(alpha=one.alpha, fit_intercept=False, tol=1e-12, max_iter=100_000)
         model.fit(features, wanted)
         # scikit-learn stops at its own tolerance
-        np.testing.assert_allclose(coef, model.coef_, atol=1e-6)
+        np.testing.assert_allclose(one.coef, model.coef_, atol=1e-6)
 
 
 def test_correlation_keeps_the_own_category_where_it_is_allowed(tmp_path):
-    logits, moments = second_moments(tmp_path)
-    ((correlation, coef, _),) = plot_correlation.solve_targets(
-        "a",
-        moments["a", "a"],
-        moments["a", "b"],
-        (logits["b"] ** 2).mean(axis=0),
-        np.array([2]),
-        relative_alpha=0.5,
-        exclude_own=False,
-    )
-    assert len(correlation) == len(coef) == N
-    assert np.flatnonzero(coef).tolist() == [5]
+    options = {"n_targets": N, "relative_alpha": 0.5, "exclude_own": False}
+    _, _, shown = solved_targets(tmp_path, "a", "b", **options)
+    assert len(shown[2].correlation) == len(shown[2].coef) == N
+    assert np.flatnonzero(shown[2].coef).tolist() == [5]
+
+
+def test_categories_without_a_logit_are_not_drawn(tmp_path):
+    _, moments = second_moments(tmp_path, empty=range(3, N))
+    options = {"relative_alpha": 0.3, "exclude_own": True, "seed": 0}
+    path = moments["b", "b"]
+    solved = solve_correlation(path, path, path, ("b", "b"), n_targets=9, **options)
+    assert solved.target_category.values.tolist() == [0, 1, 2]
+
+
+def test_targets_of_a_pair_are_drawn_by_seed(tmp_path):
+    drawn = [
+        solved_targets(tmp_path / str(run), "a", "b", seed=seed)[1].target_category.values.tolist()
+        for run, seed in enumerate((0, 0, 1))
+    ]
+    assert drawn[0] == drawn[1] == sorted(drawn[0])
+    assert drawn[0] != drawn[2]
 
 
 def test_correlation_of_all_pairs(tmp_path, files):
     _, moments = second_moments(tmp_path)
-    models = [("a", "a"), ("a", "b"), ("b", "a")]
-    plot_correlation.main(
-        [moments["a", "a"], moments["b", "b"]],
-        [moments["a", "a"], moments["a", "b"], moments["a", "b"]],
-        *files,
-        models=models,
-        n_targets=2,
-        relative_alpha=0.5,
-        exclude_own=True,
-        seed=0,
-    )
+    stores = []
+    for source, target in [("a", "a"), ("a", "b"), ("b", "a")]:
+        stores.append(str(tmp_path / f"correlation/{source}--{target}.zarr"))
+        solve_correlation_script.main(
+            moments[source, source],
+            moments[target, target],
+            moments["a", "b" if source != target else "a"],
+            stores[-1],
+            models=(source, target),
+            n_targets=2,
+            relative_alpha=0.5,
+            exclude_own=True,
+            seed=0,
+        )
+    plot_correlation.main(stores, *files)
     assert drawn(files)
 
 
 def test_chords_are_solved_from_the_base_categories_alone(tmp_path, files):
     rng = np.random.default_rng(0)
-    logits = rng.normal(size=(4000, 10))
-    logits[:, 7] = 0.9 * logits[:, 8] + 0.3 * logits[:, 1]
-    base, targets = np.array([0, 1, 2, 3]), np.array([7])
-    coef = plot_chord.solve_chords(logits.T @ logits / 4000, base, targets, support_size=1)
-    assert coef.shape == (1, 4)
-    assert np.flatnonzero(coef[0]).tolist() == [1]
-    _, moments = second_moments(tmp_path)
-    options = {"model": "a", "n_base": 12, "n_targets": 3, "support_size": 2, "seed": 0}
-    plot_chord.main(moments["a", "a"], *files, **options)
+    base, targets = draw_categories(N, n_base=4, n_targets=1, seed=0)
+    logits = rng.normal(size=(4000, N))
+    outside = np.setdiff1d(np.arange(N), [*base, *targets])[0]
+    logits[:, targets[0]] = 0.9 * logits[:, outside] + 0.3 * logits[:, base[1]]
+    coords = category_coords("source_category") | category_coords("target_category")
+    both = ("source_category", "target_category")
+    moments = stored(
+        xr.Dataset({"second_moment": (both, logits.T @ logits / 4000)}, coords),
+        tmp_path / "moments.zarr",
+        {"source": "a", "target": "a"},
+        contiguous=["second_moment"],
+    )
+    chord = str(tmp_path / "chord.zarr")
+    solve_chord.main(moments, chord, n_base=4, n_targets=1, support_size=1, seed=0)
+    solved = open_store(chord)
+    assert solved.source_category.values.tolist() == base.tolist()
+    assert solved.target_category.values.tolist() == targets.tolist()
+    assert solved.coef.shape == (1, 4)
+    assert np.flatnonzero(solved.coef[0]).tolist() == [1]
+    assert [str(code) for code in solved.source_category_code.values] == [CODES[j] for j in base]
+    plot_chord.main(chord, *files)
     assert drawn(files)
 
 

@@ -7,7 +7,7 @@ import xarray as xr
 
 from neuraldeps.cases import choose_case
 from neuraldeps.stores import open_store, provenance, write_store
-from scripts import tabulate_dependencies, tabulate_networks
+from scripts import choose_cases, tabulate_dependencies, tabulate_networks
 from tests.cards import card_with
 from tests.synthetic_results import NAMES, category_coords, evaluation_store
 
@@ -26,14 +26,11 @@ def run(folder, pairs, dataset="glyphs", **options):
             write_store(evaluation_store(source, target, dataset, seed), path)
         stores.append(str(path))
     table1, distribution = outputs(folder, "table1"), outputs(folder, "table1_distribution")
-    given = {
-        "splits": ("fit", "test"),
-        "cases": "auto",
-        "support_size": [3, 4],
-        "choose_by": "lasso",
-        "max_support": 5,
-    }
-    tabulate_dependencies.main(stores, PAPER, table1, distribution, **(given | options))
+    given = {"cases": "auto", "support_size": [3, 4]} | options
+    cases = str(folder / "cases.json")
+    choose_cases.main(stores, cases, split="fit", choose_by="lasso", **given)
+    shown = {"splits": ("fit", "test"), "support_size": given["support_size"], "max_support": 5}
+    tabulate_dependencies.main(stores, cases, PAPER, table1, distribution, **shown)
     return stores, pd.read_csv(table1["csv"]), pd.read_csv(distribution["csv"])
 
 

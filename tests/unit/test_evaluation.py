@@ -5,8 +5,9 @@ import pytest
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import top_k_accuracy_score
 
-from neuraldeps.evaluation import Candidates, _chunk, _read, evaluate, refit
+from neuraldeps.evaluation import Candidates, _chunk, _read, evaluate
 from neuraldeps.moments import LogitsFile
+from neuraldeps.refit import refit
 from tests.unit.test_moments import values_of, write_logits
 
 N, ROWS = 12, 5000

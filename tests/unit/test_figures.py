@@ -13,12 +13,12 @@ from matplotlib.patches import Circle
 from PIL import Image
 
 from neuraldeps.cases import Category, describe_case
+from neuraldeps.chord import draw_categories
 from neuraldeps.figures.chord import (
     Chords,
     arcs,
     arrange,
     chord_figure,
-    draw_categories,
     sector_degrees,
 )
 from neuraldeps.figures.contact_sheet import choose_rows, contact_sheet_figure, mosaic

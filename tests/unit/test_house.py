@@ -156,6 +156,21 @@ def test_settings_inputs_and_resources_are_apart_from_the_rules():
     assert len((ROOT / "Snakefile").read_text().splitlines()) <= 40
 
 
+def test_the_names_of_estimators_stand_in_one_place():
+    """A further estimator is an entry and a file: whoever needs the names reads the list."""
+    lists = re.compile(r"""["']lasso["'],?\s*(:[^,]*,\s*)?["']refit["']""")
+    files = [*(ROOT / "neuraldeps").rglob("*.py"), *(ROOT / "scripts").glob("*.py")]
+    files += (ROOT / "rules").glob("*.smk")
+    assert not [file.name for file in files if lists.search(file.read_text())]
+
+
+def test_the_configuration_reads_the_estimators_without_a_compiler_or_a_picture():
+    heavy = {"torch", "numba", "matplotlib", "sklearn"}
+    code = f"import sys, neuraldeps.config; print(sorted({heavy} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert run.stdout.strip() == "[]", run.stderr
+
+
 def test_import_is_light():
     code = "import sys, neuraldeps; print(sorted({'torch', 'numba', 'sklearn'} & set(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

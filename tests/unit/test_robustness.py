@@ -43,12 +43,13 @@ from neuraldeps.robustness_table import (
     bootstrap_differences,
     holm,
     mcnemar,
+    printable_table,
     shown_table,
     table3,
     table3_notes,
-    write_table3,
 )
 from neuraldeps.stores import provenance, strings, write_store
+from neuraldeps.tables import write_table
 from neuraldeps.training import train
 from scripts import measure_robustness
 from tests.options import training_options
@@ -521,7 +522,9 @@ def test_the_same_seed_gives_the_same_bytes(measured, tmp_path):
         frame = table3({"net": [measured]}, n_bootstrap=20, seed=3)
         outputs = {form: str(tmp_path / run / f"table3.{form}") for form in ("csv", "md", "tex")}
         notes = table3_notes({"net": [measured]}, "Loss.", "Start.", 20, with_paper=False)
-        write_table3(frame, outputs, caption="Table 3.", notes=notes)
+        shown, columns = shown_table(frame)
+        printed = {"shown": shown, "printable": printable_table(shown)}
+        write_table(frame, columns, outputs, caption="Table 3.", notes=notes, **printed)
         written.append([Path(path).read_text(encoding="utf-8") for path in outputs.values()])
     assert written[0] == written[1]
     assert "RED CAT (n0)" in written[0][1]

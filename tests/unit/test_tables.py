@@ -1,3 +1,4 @@
+import json
 import re
 
 import numpy as np
@@ -7,12 +8,13 @@ import xarray as xr
 from sklearn.metrics import top_k_accuracy_score
 
 from neuraldeps import tables
-from neuraldeps.cases import Category, choose_case, chosen_case, describe_case
+from neuraldeps.cases import Category, choose_case, choose_cases, describe_case, read_case
 from neuraldeps.errors import InputError
 from tests.cards import card_with
 from tests.synthetic_results import CODES, NAMES, N, evaluation_store
 
 ERROR = "relative_error_positive"
+AUTO = {"split": "fit", "support_size": (3, 4), "choose_by": "lasso"}
 
 
 def planted(fit=(7, 3), test=(9, 3)):
@@ -26,6 +28,11 @@ def planted(fit=(7, 3), test=(9, 3)):
 
 def one_case(store=None, **options):
     return chosen_case(planted() if store is None else store, "auto", **options)
+
+
+def chosen_case(store, cases, **options):
+    (chosen,) = choose_cases([store], cases, **(AUTO | options))
+    return describe_case(store, chosen["target_category"], chosen["support_size"] - 1)
 
 
 def cells(line):
@@ -118,6 +125,39 @@ def test_unknown_category_names_the_key():
         chosen_case(evaluation_store("a", "b"), {"a--b": "horse"})
 
 
+def test_every_pairs_case_is_told_with_why_and_is_read_back(tmp_path):
+    stores = [planted(), evaluation_store("a", "b", seed=1)]
+    stores[0].support[7, 3, 3:] = -1  # "at most 4" that holds three categories
+    stores[0][ERROR].loc[{"support_size": 4, "target_category": 7, "split": "fit"}] = 0.001
+    cases = choose_cases(stores, {"a--b": "|"}, **AUTO)
+    assert cases[0] == {
+        "source": "a",
+        "target": "a",
+        "target_category": 7,
+        "target_code": CODES[7],
+        "target_name": NAMES[7],
+        "support_size": 4,
+        "n_sources": 3,
+        "chosen": "auto",
+        "choose_by": "lasso",
+        "split": "fit",
+    }
+    assert (cases[1]["target_name"], cases[1]["chosen"]) == ("VERTICAL LINE", "config")
+    path = tmp_path / "cases.json"
+    path.write_text(json.dumps(cases[::-1]))
+    assert read_case(path, stores[0]) == describe_case(stores[0], 7, 3)
+
+
+def test_a_case_that_is_not_in_the_file_or_the_store_is_one_line(tmp_path):
+    path = tmp_path / "cases.json"
+    path.write_text(json.dumps(choose_cases([planted()], "auto", **AUTO)))
+    with pytest.raises(InputError, match=r"cases\.json: has no case of a--b; remove it"):
+        read_case(path, evaluation_store("a", "b"))
+    smaller = planted().isel(target_category=slice(7))
+    with pytest.raises(InputError, match=r"cases\.json: the case of a--a is not in its store"):
+        read_case(path, smaller)
+
+
 def test_markdown_has_as_many_cells_in_every_row(tmp_path):
     store = evaluation_store()
     frame = tables.table1([describe_case(store, i, 3) for i in range(N)])
@@ -168,6 +208,32 @@ def test_papers_numbers_stand_next_to_ours_for_the_papers_networks_only():
     assert theirs.loc["resnet18", "pos_acc_original"] == 84.0
     assert theirs.loc["resnet50", "rel_err"] == 20.7
     assert "paper" not in set(tables.table1([one_case(stores[0])]).estimator)
+
+
+def test_the_papers_numbers_are_looked_up_by_table_and_columns():
+    paper = pd.read_csv("reference/paper_tables.csv")
+    found = tables.paper_numbers(paper, 1, backbone="ResNet-18", metric="abs_err", variant="ours")
+    assert found["value"].tolist() == [2.568]
+    assert set(tables.paper_numbers(paper, 3)["table"].astype(str)) == {"3"}
+    assert tables.paper_numbers(paper, 1, backbone=None).empty
+    assert tables.paper_numbers(None, 1, backbone="ResNet-18").empty
+
+
+def test_a_table_shows_text_that_its_csv_leaves_out(tmp_path):
+    frame = pd.DataFrame({"model": ["a"], "acc": [0.5], "acc_text": ["0.50 ± 0.01"]})
+    columns = {"model": tables.Column("model"), "acc_text": tables.Column("acc", "s")}
+    outputs = {form: str(tmp_path / f"t.{form}") for form in ("csv", "md", "tex")}
+    printable = frame.assign(acc_text="0.50 +- 0.01")
+    tables.write_table(frame, columns, outputs, caption="c", notes=["n"], printable=printable)
+    csv, md, tex = ((tmp_path / f"t.{form}").read_text() for form in ("csv", "md", "tex"))
+    assert csv == "model,acc\na,0.5\n"
+    assert "0.50 ± 0.01" in md
+    assert "0.50 +- 0.01" in tex
+    other = frame.assign(model="b")
+    tables.write_table(frame, columns, outputs, caption="c", notes=["n"], shown=other)
+    texts = [(tmp_path / f"t.{form}").read_text() for form in ("csv", "md", "tex")]
+    assert texts[0] == csv
+    assert all(re.search(r"\bb\b", text) and "±" in text for text in texts[1:])
 
 
 def counted(n_labelled, pseudo=(), n_samples=50):
