@@ -435,5 +435,5 @@ def read_case(chosen: str | PathLike[str], evaluation: xr.Dataset) -> Case:
         raise InputError(
             f"{chosen}: the case of {pair} is not in its store; remove it and run again"
         )
-    position, size_position = (int(index.get_indexer([value])[0]) for index, value in wanted)
+    position, size_position = (int(index.get_indexer(pd.Index([value]))[0]) for index, value in wanted)
     return describe_case(evaluation, position, size_position)
