@@ -1,8 +1,4 @@
-"""The estimators of a dependency: the one list that rules, configuration, tables and figures read.
-
-A further one is an entry here and a module with its function. The configuration reads the names, so
-this module stays light: a function that needs a compiler imports it when it is called.
-"""
+"""The estimators of a dependency's coefficients, and least squares on a support."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

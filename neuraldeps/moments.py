@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise, product
 from operator import getitem
-from typing import Any, Literal
+from typing import Any
 
 import dask
 import numpy as np
@@ -16,74 +16,21 @@ import zarr
 from dask.delayed import Delayed
 from threadpoolctl import threadpool_limits
 
-from neuraldeps.errors import StoreError, first_line
+from neuraldeps.errors import StoreError
+from neuraldeps.logits.store import (
+    Centering,
+    LogitsFile,
+    check_partners,
+    masked_categories,
+    side_coordinates,
+)
 from neuraldeps.stores import fingerprint, open_store, provenance
 
-Centering = Literal["none", "per_image"]
-
 BLOCK = 4096  # categories per side of a block of the second moment
-COMPARED = 2**18  # images whose paths are compared at a time
 LANES = 8  # sums that can grow side by side where the second moment is one small block
 LANE_BYTES = 2**30
 STEPS = 4096  # most steps, of whole shards: every step is a few dozen tasks of a graph in memory
-
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class LogitsFile:
-    """The logits of one network over one split, as a path that any worker can open.
-
-    Attributes
-    ----------
-    path : str
-        Zarr store with an array `logits` (sample, category), float32.
-    centering : {"none", "per_image"}
-        Whether each image's mean logit is subtracted.
-    """
-
-    path: str
-    centering: Centering = "none"
-
-    def rows(self, first: int, last: int) -> np.ndarray:
-        """Rows `first:last` as float64, centred as asked for.
-
-        Raises
-        ------
-        StoreError
-            If a value is not finite (a missing shard reads as NaN) or a checksum does not fit.
-        """
-        array = zarr.open_array(f"{self.path}/logits", mode="r")
-        try:
-            logits = np.asarray(array[first:last], dtype=np.float64)
-        except ValueError as error:
-            raise StoreError(
-                f"{self.path}: rows {first}:{last} are damaged ({first_line(error)}); remove the store and extract again"
-            ) from error
-        if not np.isfinite(logits).all():
-            raise StoreError(
-                f"{self.path}: rows {first}:{last} hold values that are not finite; "
-                "remove the store and extract again"
-            )
-        return apply_centering(logits, self.centering)
-
-
-def apply_centering(logits: np.ndarray, centering: Centering) -> np.ndarray:
-    """Logits, centred or not: softmax does not see a constant added to all logits of an image, M does.
-
-    Parameters
-    ----------
-    logits : ndarray, shape (samples, categories), float64
-    centering : {"none", "per_image"}
-        `none` leaves the logits as the network gave them (the paper's way); `per_image`
-        subtracts each image's mean logit.
-
-    Examples
-    --------
-    >>> apply_centering(np.array([[1.0, 3.0]]), "per_image").tolist()
-    [[-1.0, 1.0]]
-    """
-    return logits - logits.mean(axis=1, keepdims=True) if centering == "per_image" else logits
 
 
 def _cuts(n: int) -> list[tuple[int, int]]:
@@ -263,51 +210,7 @@ def second_moment(
     return Moments(result, over_lanes("source"), over_lanes("target"), n_samples)
 
 
-def check_partners(source: xr.Dataset, target: xr.Dataset, names: tuple[str, str]) -> None:
-    """Refuse two logits stores that are not over the same categories and images, in the same order.
-
-    Codes, paths and labels are compared where both stores have them; -1 is no label.
-
-    Raises
-    ------
-    StoreError
-        One line with both stores' names, the first difference and the fix.
-    """
-    for coordinate, dimension, called, what in (
-        ("category_code", "category", "category {} is", "categories"),
-        ("path", "sample", "image {} is", "images"),
-        ("label", "sample", "the label of image {} is", "images"),
-    ):
-        counts = source.sizes[dimension], target.sizes[dimension]
-        if counts[0] != counts[1]:
-            raise StoreError(
-                f"{names[1]}: {counts[1]} values along {dimension} where {names[0]} has {counts[0]}; "
-                "extract both networks from the same data set"
-            )
-        if coordinate not in source or coordinate not in target:
-            continue
-        # a part at a time: the paths of fourteen million images are gigabytes
-        for start in range(0, counts[0], COMPARED):
-            ours, theirs = (
-                store[coordinate][start : start + COMPARED].values for store in (source, target)
-            )
-            differ = ours != theirs
-            if coordinate == "label":
-                differ &= (ours >= 0) & (theirs >= 0)
-            if differ.any():
-                at = int(differ.argmax())
-                raise StoreError(
-                    f"{names[1]}: {called.format(start + at)} {theirs[at]} where {names[0]} has "
-                    f"{ours[at]}; bring both networks' {what} into the same order"
-                )
-
-
-def masked_categories(path: str) -> list[int]:
-    """Categories of a logits store that hold the least float in every image: they take no part."""
-    return open_store(path).attrs.get("masked_categories", [])
-
-
-def moment_dataset(
+def reduce_second_moment(
     source_path: str, target_path: str, centering: Centering, models: tuple[str, str], **how: Any
 ) -> xr.Dataset:
     """Reduce two logits stores to a labelled dataset with provenance.
@@ -378,13 +281,3 @@ def moment_dataset(
             ),
         },
     )
-
-
-def side_coordinates(store: xr.Dataset, side: Literal["source", "target"]) -> dict[str, Any]:
-    """Category coordinates of a logits store, renamed for one side of a pair."""
-    dimension = f"{side}_category"
-    coords: dict[str, Any] = {dimension: (dimension, store["category"].values)}
-    for suffix in ("name", "code"):
-        if f"category_{suffix}" in store:
-            coords[f"{dimension}_{suffix}"] = (dimension, store[f"category_{suffix}"].values)
-    return coords

@@ -1,6 +1,6 @@
 """The penalties that `W`, new categories' logits from base categories' logits, is learned with.
 
-The configuration and the tables' notes read this list; `neuraldeps.generalizability.SOLVERS` has
+The configuration and the tables' notes read this list; `neuraldeps.generalizability.learning.SOLVERS` has
 what minimises the loss with each of them.
 """
 

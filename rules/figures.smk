@@ -1,4 +1,4 @@
-# in:  results/evaluation, results/dependencies, results/networks, results/images,
+# in:  results/dependencies/evaluation, results/dependencies, results/networks, results/images,
 #      the curves of all trainings, results/tables/table3.csv
 # out: results/figures/*.{png,svg}
 
@@ -6,7 +6,7 @@
 rule plot_star:
     """Draw the dependency that Table 1 shows for one pair as a star graph."""
     input:
-        evaluation="results/evaluation/{source}--{target}.zarr",
+        evaluation="results/dependencies/evaluation/{source}--{target}.zarr",
         cases="results/dependencies/cases.json",
         logits=f"results/logits/{{target}}/{TEST}.zarr",
     output:
@@ -45,7 +45,8 @@ rule plot_star_panel:
     """Draw the star graphs of all pairs in one figure (Figures 1 and 2)."""
     input:
         evaluations=[
-            f"results/evaluation/{source}--{target}.zarr" for source, target in PAIRS
+            f"results/dependencies/evaluation/{source}--{target}.zarr"
+            for source, target in PAIRS
         ],
         cases="results/dependencies/cases.json",
         logits=f"results/logits/{MODELS[0]}/{TEST}.zarr",
@@ -154,7 +155,8 @@ rule plot_error_by_support:
     """Draw the error against the support size over all categories."""
     input:
         evaluations=[
-            f"results/evaluation/{source}--{target}.zarr" for source, target in PAIRS
+            f"results/dependencies/evaluation/{source}--{target}.zarr"
+            for source, target in PAIRS
         ],
     output:
         png=report(

@@ -1,7 +1,7 @@
 # What jobs are given: inputs and parameters, as functions of the wildcards.
 from pathlib import Path
 
-from neuraldeps.listing import check_there
+from neuraldeps.images.listing import check_there
 
 
 def without(options, *apart):

@@ -1,11 +1,11 @@
-# in:  results/covlasso/{model}--{model}.zarr, results/networks/{model}/, results/images/
+# in:  results/dependencies/covlasso/{model}--{model}.zarr, results/networks/{model}/, results/images/
 # out: results/robustness/{model}/seed{seed}.zarr, results/tables/table3.{csv,md,tex}
 
 
 rule choose_pair:
     """Choose the pair of categories whose dependency is cut off."""
     input:
-        paths="results/covlasso/{model}--{model}.zarr",
+        paths="results/dependencies/covlasso/{model}--{model}.zarr",
         bitmaps=(
             "results/images/bitmaps.zarr"
             if config["dataset"]["kind"] == "glyphs"

@@ -3,10 +3,10 @@ import re
 
 from snakemake.exceptions import WorkflowError
 
-from neuraldeps.arrays import check_headers, folder_state
+from neuraldeps.logits.arrays import check_headers, folder_state
 from neuraldeps.config import complete_config, count_new
 from neuraldeps.errors import InputError
-from neuraldeps.penalty import ARMS, BASELINE, FINETUNED, PENALISED
+from neuraldeps.robustness.penalty import ARMS, BASELINE, FINETUNED, PENALISED
 
 try:
     complete_config(config, workflow.configfiles, workflow.config_settings.config)

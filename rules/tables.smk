@@ -1,4 +1,4 @@
-# in:  results/evaluation/{source}--{target}.zarr, results/dependencies/cases.json,
+# in:  results/dependencies/evaluation/{source}--{target}.zarr, results/dependencies/cases.json,
 #      results/logits/{model}/{split}.zarr
 # out: results/tables/{table1,table1_distribution,networks}.{csv,md,tex}
 
@@ -7,7 +7,8 @@ rule tabulate_dependencies:
     """Write Table 1, one chosen dependency per pair, and its distribution over all categories."""
     input:
         evaluations=[
-            f"results/evaluation/{source}--{target}.zarr" for source, target in PAIRS
+            f"results/dependencies/evaluation/{source}--{target}.zarr"
+            for source, target in PAIRS
         ],
         cases="results/dependencies/cases.json",
         paper=PAPER_TABLES,

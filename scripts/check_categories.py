@@ -4,7 +4,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from neuraldeps.cases import categories, find_category
+from neuraldeps.categories import categories, find_category
 from neuraldeps.logs import job_log
 from neuraldeps.stores import aside, open_store
 

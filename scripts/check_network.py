@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from neuraldeps.checkpoints import load_checkpoint
-from neuraldeps.glyphs import data_config
+from neuraldeps.images.glyphs import data_config
 from neuraldeps.logs import job_log
-from neuraldeps.networks import build_network, check_pretrained, describe_network
+from neuraldeps.networks.build import build_network, check_pretrained, describe_network
+from neuraldeps.networks.checkpoints import load_checkpoint
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

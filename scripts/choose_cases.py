@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from neuraldeps.cases import choose_cases
+from neuraldeps.dependencies.cases import choose_cases
 from neuraldeps.logs import job_log
 from neuraldeps.stores import aside, open_store
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from neuraldeps.logs import job_log
-from neuraldeps.robustness import choose_pair
+from neuraldeps.robustness.pair import choose_pair
 from neuraldeps.stores import aside, open_store
 
 if TYPE_CHECKING:

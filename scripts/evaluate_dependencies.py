@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from neuraldeps.judgement import evaluation_dataset
+from neuraldeps.dependencies.evaluation import evaluate_dependencies
 from neuraldeps.logs import job_log
 from neuraldeps.stores import write_store
 
@@ -23,7 +23,7 @@ def main(
     threads: int,
 ) -> None:
     logits = dict(zip(splits, zip(source, target, strict=True), strict=True))
-    result = evaluation_dataset(paths, within, pair, logits, dataset=dataset, n_threads=threads)
+    result = evaluate_dependencies(paths, within, pair, logits, dataset=dataset, n_threads=threads)
     write_store(result, evaluation)
 
 

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from neuraldeps import accuracy
-from neuraldeps.generalizability import read_split
+from neuraldeps.generalizability import evaluation as accuracy
+from neuraldeps.generalizability.partition import read_split
 from neuraldeps.logs import job_log
 from neuraldeps.stores import write_store
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from neuraldeps.extraction import ExtractionOptions, extract_logits, prepare_extraction
+from neuraldeps.logits.extraction import ExtractionOptions, extract_logits, prepare_extraction
 from neuraldeps.logs import job_log
 
 if TYPE_CHECKING:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from neuraldeps.card import NetworkCard
-from neuraldeps.checkpoints import load_checkpoint, weights_digest
 from neuraldeps.logs import job_log
-from neuraldeps.networks import build_network
-from neuraldeps.penalty import DependencyPenalty
-from neuraldeps.poses import seed_of
-from neuraldeps.training import train_to
+from neuraldeps.networks.build import build_network
+from neuraldeps.networks.card import NetworkCard
+from neuraldeps.networks.checkpoints import load_checkpoint, weights_digest
+from neuraldeps.networks.training import train_to
+from neuraldeps.robustness.penalty import DependencyPenalty
+from neuraldeps.seeds import seed_of
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

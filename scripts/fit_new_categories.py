@@ -4,8 +4,8 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neuraldeps import weights as library
-from neuraldeps.generalizability import read_split
+from neuraldeps.generalizability import weights as library
+from neuraldeps.generalizability.partition import read_split
 from neuraldeps.logs import job_log
 from neuraldeps.stores import write_store
 

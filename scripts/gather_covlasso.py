@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from neuraldeps.dependencies import gather_dataset
+from neuraldeps.dependencies.solve import gather_covlasso
 from neuraldeps.logs import job_log
 from neuraldeps.stores import write_store
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def main(parts: list[str], paths: str) -> None:
-    write_store(gather_dataset(parts), paths)
+    write_store(gather_covlasso(parts), paths)
 
 
 if __name__ == "__main__":

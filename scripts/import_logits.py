@@ -2,17 +2,17 @@
 
 from typing import TYPE_CHECKING
 
-from neuraldeps.images import read_coords
-from neuraldeps.importing import (
-    content_digest,
+from neuraldeps.images.reading import read_coords
+from neuraldeps.logits.external import (
     copy_logits,
     describe_logits,
     open_logits,
     read_labels,
     read_paths,
 )
-from neuraldeps.logits import lay_out_logits
+from neuraldeps.logits.store import lay_out_logits
 from neuraldeps.logs import job_log
+from neuraldeps.stores import content_digest
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from neuraldeps import photos
-from neuraldeps.generalizability import read_split
+from neuraldeps.generalizability.partition import read_split
+from neuraldeps.images import index as photos
 from neuraldeps.logs import job_log
 from neuraldeps.stores import open_store, write_store
 

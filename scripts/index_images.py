@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from neuraldeps import photos
-from neuraldeps.cases import restriction
+from neuraldeps.categories import restriction
+from neuraldeps.images import index as photos
+from neuraldeps.images.classes import categories_of
 from neuraldeps.logs import job_log
 from neuraldeps.stores import open_store, write_store
 
@@ -29,7 +30,7 @@ def main(
         categories=categories,
         n_categories=n_categories,
         seed=seed,
-        of_fit=photos.categories_of(open_store(fit)) if fit else None,
+        of_fit=categories_of(open_store(fit)) if fit else None,
     )
     if folders_name_categories:
         restriction(index, index, "folders")

@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from neuraldeps.engines import in_threads, on_cluster
 from neuraldeps.logs import job_log
-from neuraldeps.robustness import robustness_dataset
+from neuraldeps.robustness.measures import robustness_dataset
 from neuraldeps.stores import write_store
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from neuraldeps.cases import categories
+from neuraldeps.categories import categories
 from neuraldeps.figures.chord import Chords, chord_figure
 from neuraldeps.figures.style import save_figure
 from neuraldeps.logs import job_log

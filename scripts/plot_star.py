@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from neuraldeps.cases import read_case
+from neuraldeps.dependencies.cases import read_case
 from neuraldeps.figures.pictures import sample_pictures
 from neuraldeps.figures.star import star_figure
 from neuraldeps.figures.style import save_figure

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from neuraldeps.cases import read_case
+from neuraldeps.dependencies.cases import read_case
 from neuraldeps.figures.pictures import sample_pictures
 from neuraldeps.figures.star import star_panel
 from neuraldeps.figures.style import save_figure

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from neuraldeps.engines import in_threads, on_cluster
 from neuraldeps.logs import job_log
-from neuraldeps.moments import moment_dataset
+from neuraldeps.moments import reduce_second_moment
 from neuraldeps.stores import write_store
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def main(
     # absolute: workers on a cluster have a working directory of their own
     paths = (str(Path(path).absolute()) for path in (source, target))
     with in_threads(threads) if scheduler is None else on_cluster(scheduler) as how:
-        dataset = moment_dataset(*paths, centering, models, **how)
+        dataset = reduce_second_moment(*paths, centering, models, **how)
     write_store(dataset, moments, contiguous=["second_moment"])
 
 

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from neuraldeps import poses
-from neuraldeps.generalizability import read_split
+from neuraldeps.generalizability.partition import read_split
+from neuraldeps.images import poses
 from neuraldeps.logs import job_log
 
 if TYPE_CHECKING:

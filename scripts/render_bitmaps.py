@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from neuraldeps import glyphs
+from neuraldeps.images import glyphs
 from neuraldeps.logs import job_log
 from neuraldeps.stores import write_store
 

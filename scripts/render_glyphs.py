@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from neuraldeps import poses
+from neuraldeps.images import poses
 from neuraldeps.logs import job_log
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from neuraldeps.chord import solve_chord
+from neuraldeps.dependencies.chord import solve_chord
 from neuraldeps.logs import job_log
 from neuraldeps.stores import write_store
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from neuraldeps.correlation import solve_correlation
+from neuraldeps.dependencies.correlation import solve_correlation
 from neuraldeps.logs import job_log
 from neuraldeps.stores import write_store
 

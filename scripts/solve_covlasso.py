@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from neuraldeps.dependencies import solve_dataset
+from neuraldeps.dependencies.solve import solve_dataset
 from neuraldeps.logs import job_log
 from neuraldeps.stores import write_store
 

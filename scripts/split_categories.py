@@ -3,7 +3,7 @@
 import csv
 from typing import TYPE_CHECKING
 
-from neuraldeps.generalizability import split_categories
+from neuraldeps.generalizability.partition import split_categories
 from neuraldeps.logs import job_log
 from neuraldeps.stores import aside, open_store
 

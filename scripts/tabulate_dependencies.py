@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from neuraldeps import tables
-from neuraldeps.cases import read_case
+from neuraldeps.dependencies.cases import read_case
 from neuraldeps.logs import job_log
 from neuraldeps.stores import open_store
+from neuraldeps.tables import dependencies as tables
+from neuraldeps.tables.writing import write_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -49,7 +50,7 @@ def main(
     if pseudo:
         frames = [tables.name_pseudo_positives(*frame) for frame in frames]
     (shown, columns), (printable, _), (everything, distribution_columns) = frames
-    tables.write_table(
+    write_table(
         shown,
         columns,
         table1,
@@ -59,7 +60,7 @@ def main(
         ),
         printable=printable,
     )
-    tables.write_table(
+    write_table(
         everything,
         distribution_columns,
         distribution,

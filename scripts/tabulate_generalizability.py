@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from neuraldeps import generalizability_table as tables
 from neuraldeps.logs import job_log
 from neuraldeps.stores import open_store
-from neuraldeps.tables import write_table
+from neuraldeps.tables import generalizability as tables
+from neuraldeps.tables.writing import write_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from neuraldeps import tables
-from neuraldeps.card import NetworkCard
 from neuraldeps.logs import job_log
+from neuraldeps.networks.card import NetworkCard
 from neuraldeps.stores import open_store
+from neuraldeps.tables.networks import NETWORKS, networks_notes, networks_table
+from neuraldeps.tables.writing import write_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -28,12 +29,12 @@ def main(
         model: (open_store(store), card.get(model))
         for model, store in zip(models, logits, strict=True)
     }
-    tables.write_table(
-        tables.networks_table(networks),
-        tables.NETWORKS,
+    write_table(
+        networks_table(networks),
+        NETWORKS,
         outputs,
         caption=f"Networks: accuracy on the split {test}.",
-        notes=tables.networks_notes(test),
+        notes=networks_notes(test),
     )
 
 

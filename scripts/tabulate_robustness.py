@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from neuraldeps.logs import job_log
-from neuraldeps.penalty import describe_penalties
-from neuraldeps.robustness_table import printable_table, shown_table, table3, table3_notes
+from neuraldeps.robustness.penalty import describe_penalties
 from neuraldeps.stores import open_store
-from neuraldeps.tables import write_table
+from neuraldeps.tables.robustness import printable_table, shown_table, table3, table3_notes
+from neuraldeps.tables.writing import write_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from neuraldeps.card import NetworkCard
 from neuraldeps.logs import job_log
-from neuraldeps.networks import build_network
-from neuraldeps.training import train_to
+from neuraldeps.networks.build import build_network
+from neuraldeps.networks.card import NetworkCard
+from neuraldeps.networks.training import train_to
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

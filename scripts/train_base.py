@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from neuraldeps.card import NetworkCard
-from neuraldeps.generalizability import read_split
+from neuraldeps.generalizability.partition import read_split
 from neuraldeps.logs import job_log
-from neuraldeps.networks import build_network, describe_network
+from neuraldeps.networks.build import build_network, describe_network
+from neuraldeps.networks.card import NetworkCard
 from scripts import train_backbone
 
 if TYPE_CHECKING:

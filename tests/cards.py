@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from neuraldeps.card import NetworkCard
+from neuraldeps.networks.card import NetworkCard
 
 CARD = NetworkCard(
     model="net",

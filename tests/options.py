@@ -5,8 +5,8 @@ from typing import Any
 from neuraldeps.config.blocks import fill
 from neuraldeps.config.networks import Extraction, Model
 from neuraldeps.config.training import Train
-from neuraldeps.extraction import ExtractionOptions
-from neuraldeps.training import TrainingOptions
+from neuraldeps.logits.extraction import ExtractionOptions
+from neuraldeps.networks.loop import TrainingOptions
 
 LAYOUT = {"channels_last": Model().channels_last}
 

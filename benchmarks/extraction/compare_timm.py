@@ -30,15 +30,10 @@ import torch
 from PIL import Image
 from timm.data import create_dataset, create_loader, resolve_model_data_config
 
-from neuraldeps.extraction import (
-    ExtractionOptions,
-    autocast,
-    extract_logits,
-    lay_out_logits,
-    reproducible,
-)
-from neuraldeps.images import open_images
-from neuraldeps.photos import index_images
+from neuraldeps.images.index import index_images
+from neuraldeps.images.reading import open_images
+from neuraldeps.logits.extraction import ExtractionOptions, autocast, extract_logits, reproducible
+from neuraldeps.logits.store import lay_out_logits
 from neuraldeps.stores import write_store
 
 COLUMNS = ["folder", "model", "batch_size", "precision", "device"]

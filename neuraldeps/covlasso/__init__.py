@@ -2,12 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from neuraldeps.covlasso.path import (
-    CovLassoPath,
-    CovLassoSolution,
-    covlasso_path,
-    solve_covlasso,
-)
+from neuraldeps.covlasso.path import covlasso_path, solve_covlasso
+from neuraldeps.covlasso.solution import CovLassoPath, CovLassoSolution
 from neuraldeps.covlasso.validation import MomentError, UncertifiedError
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from pycirclize import Circos
 
-from neuraldeps.cases import Category
+from neuraldeps.categories import Category
 from neuraldeps.figures.style import (
     FAINT,
     HALO,

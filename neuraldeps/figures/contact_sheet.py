@@ -9,7 +9,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from neuraldeps.cases import Category, categories
+from neuraldeps.categories import Category, categories
 from neuraldeps.figures.style import MUTED, styled, wrapped
 
 TILE = 0.42

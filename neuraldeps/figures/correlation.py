@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from neuraldeps.cases import Category, categories
+from neuraldeps.categories import Category, categories
 from neuraldeps.figures.style import INK, MUTED, draw_glyph, pair_title, styled, wrapped
 from neuraldeps.palette import BLUE, VERMILLION
 

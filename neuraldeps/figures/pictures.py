@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from PIL import Image
 
-from neuraldeps.cases import categories
+from neuraldeps.categories import categories
 
 log = logging.getLogger(__name__)
 SIDE = 192

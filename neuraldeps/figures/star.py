@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from neuraldeps.cases import Case, Category
+from neuraldeps.categories import Category
+from neuraldeps.dependencies.cases import Case
 from neuraldeps.figures.style import (
     HALO,
     MUTED,

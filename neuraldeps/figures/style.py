@@ -16,7 +16,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.textpath import TextPath
 from matplotlib.transforms import Affine2D
 
-from neuraldeps.cases import Category
+from neuraldeps.categories import Category
 from neuraldeps.palette import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
 
 Arguments = ParamSpec("Arguments")

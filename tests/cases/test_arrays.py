@@ -128,7 +128,7 @@ def test_the_rest_is_solved_where_classes_have_the_least_float(tmp_path):
         values[:, [2, 9]] = np.finfo(np.float32).min
         np.save(tmp_path / f"{split}.npy", values)
     configure(tmp_path, mine={"logits": LOGITS, "labels": LABELS})
-    target = "results/evaluation/mine--mine.zarr"
+    target = "results/dependencies/evaluation/mine--mine.zarr"
     accepted(tmp_path, target)
     evaluation = xr.open_zarr(tmp_path / target).load().sel(split="test", estimator="refit")
     assert not np.isin(evaluation["support"], [2, 9]).any()

@@ -56,7 +56,7 @@ def test_exponents_37(tmp_path):
 
 
 def test_values_of_the_command_line(tmp_path):
-    path = "results/covlasso/mine--mine.zarr"
+    path = "results/dependencies/covlasso/mine--mine.zarr"
     given = ["--config", "covlasso={max_support: 5, alpha: [1e-2]}"]
     status, text = run(logits(tmp_path), "", "c.yaml", path, *given)
     assert status == 0, text

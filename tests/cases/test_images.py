@@ -15,11 +15,14 @@ import torch
 import xarray as xr
 from PIL import Image
 
-from neuraldeps.decoding import IndexedPhotos, eight_bits
 from neuraldeps.errors import InputError
-from neuraldeps.listing import check_there, natural_key, number_classes
-from neuraldeps.networks import build_network
-from neuraldeps.photos import categories_of, index_images, open_indexed
+from neuraldeps.images.classes import categories_of
+from neuraldeps.images.found import natural_key, number_classes
+from neuraldeps.images.index import index_images
+from neuraldeps.images.listing import check_there
+from neuraldeps.images.photos import IndexedPhotos, eight_bits
+from neuraldeps.images.sources import open_indexed
+from neuraldeps.networks.build import build_network
 from neuraldeps.stores import write_store
 from tests.cases.running import accepted, refused, run
 
@@ -527,7 +530,7 @@ def test_other_test_folders_are_refused_before_any_network_runs(project):
     config = CONFIG.format(fit="{data_dir: photos}", test="{data_dir: test}")
     (project / "c.yaml").write_text(config)
     message = r"^Error: dataset\.splits\.test: 1 of 4 class names are no code or name .*\('elk'\)"
-    refused(project, message, "results/evaluation/net--net.zarr")
+    refused(project, message, "results/dependencies/evaluation/net--net.zarr")
     assert not list(project.glob("results/logits/*"))
 
 

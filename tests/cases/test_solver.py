@@ -100,9 +100,11 @@ def test_nearly_equal_columns_through_the_library():
 
 
 def test_untrained_classes_end_no_path(tmp_path):
-    text = accepted(imported(tmp_path, untrained_classes), "results/covlasso/mine--mine.zarr")
+    text = accepted(
+        imported(tmp_path, untrained_classes), "results/dependencies/covlasso/mine--mine.zarr"
+    )
     assert "Traceback" not in text
-    paths = open_store(str(tmp_path / "results/covlasso/mine--mine.zarr"))
+    paths = open_store(str(tmp_path / "results/dependencies/covlasso/mine--mine.zarr"))
     ended = paths.attrs["paths_ended_by"]
     # two targets are each other's copies: nothing else enters above 1e-8 of their alpha_max
     assert ended == {"precision": 2, "support": 20}
@@ -113,16 +115,16 @@ def test_untrained_classes_end_no_path(tmp_path):
 
 def test_the_least_float_is_a_mask_and_the_rest_is_solved(tmp_path):
     folder = imported(tmp_path, masked_classes)
-    text = accepted(folder, "results/evaluation/mine--mine.zarr")
+    text = accepted(folder, "results/dependencies/evaluation/mine--mine.zarr")
     assert "Traceback" not in text
     assert open_store(str(folder / "results/logits/mine/fit.zarr")).attrs["masked_categories"] == [
         2,
         9,
     ]
-    paths = open_store(str(folder / "results/covlasso/mine--mine.zarr"))
+    paths = open_store(str(folder / "results/dependencies/covlasso/mine--mine.zarr"))
     assert not np.isin(paths["support"].values, [2, 9]).any()
     others = np.delete(np.arange(12), [2, 9])
-    judged = open_store(str(folder / "results/evaluation/mine--mine.zarr"))
+    judged = open_store(str(folder / "results/dependencies/evaluation/mine--mine.zarr"))
     error = judged["relative_error_positive"].sel(split="test", estimator="refit", support_size=2)
     assert np.isfinite(error.values[others]).all()
     assert error.values[0] < 1e-5  # the planted dependency

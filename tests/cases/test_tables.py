@@ -5,7 +5,8 @@ import logging
 
 import pytest
 
-from neuraldeps.photos import index_images, load_categories
+from neuraldeps.images.classes import load_categories
+from neuraldeps.images.index import index_images
 from tests.cases.test_images import NAMES, N, folders, refused_in_one_line
 
 QUOTED = '"path","label"\n' + "".join(f'"photos/{name}/0.jpg", "{name}"\n' for name in NAMES)

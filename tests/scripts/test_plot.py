@@ -7,8 +7,8 @@ import xarray as xr
 from PIL import Image
 from sklearn.linear_model import Lasso
 
-from neuraldeps.chord import draw_categories
-from neuraldeps.correlation import solve_correlation
+from neuraldeps.dependencies.chord import draw_categories
+from neuraldeps.dependencies.correlation import solve_correlation
 from neuraldeps.figures.correlation import read_correlations
 from neuraldeps.stores import open_store, provenance, strings, write_store
 from scripts import (

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from neuraldeps.glyphs import FACES, load_categories
+from neuraldeps.images.glyphs import FACES, load_categories
 from tests.scripts.networks import N_CATEGORIES, N_OOD, SIZE, render
 
 SPLITS = {"fit": 20, "test": 10, "ood": 4}

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from neuraldeps.cases import choose_case
+from neuraldeps.dependencies.cases import choose_case
 from neuraldeps.stores import open_store, provenance, write_store
 from scripts import choose_cases, tabulate_dependencies, tabulate_networks
 from tests.cards import card_with

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from neuraldeps.checkpoints import load_checkpoint
 from neuraldeps.errors import InputError
-from neuraldeps.networks import build_network
+from neuraldeps.networks.build import build_network
+from neuraldeps.networks.checkpoints import load_checkpoint
 from tests.scripts.networks import N_CATEGORIES, check, render, train
 
 

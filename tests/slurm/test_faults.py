@@ -13,7 +13,7 @@ from tests.slurm.conftest import Project
 from tests.workflow.conftest import contents
 
 CONFIG = Path(__file__).with_name("logits.yaml")
-TARGET = "results/evaluation/f--g.zarr"
+TARGET = "results/dependencies/evaluation/f--g.zarr"
 
 
 def project(folder, slurm):

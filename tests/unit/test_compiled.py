@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[2]
 CODE = """
 import hashlib, numpy as np
 from neuraldeps.covlasso import covlasso_path, solve_covlasso
-from neuraldeps.evaluation import Candidates, evaluate
-from neuraldeps.moments import LogitsFile
+from neuraldeps.dependencies.scoring import Candidates, evaluate
+from neuraldeps.logits.store import LogitsFile
 rng = np.random.default_rng(0)
 logits = rng.standard_normal((500, 40)) @ rng.standard_normal((40, 60))
 gram = logits.T @ logits / 500

@@ -19,7 +19,7 @@ from neuraldeps.config.renamed import find_new_name
 from neuraldeps.config.spelling import misread
 from neuraldeps.config.training import TransformOptions
 from neuraldeps.errors import InputError
-from neuraldeps.glyphs import load_categories
+from neuraldeps.images.glyphs import load_categories
 
 ROOT = Path(__file__).parents[2]
 

@@ -14,7 +14,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-STAGES = ("images", "networks", "logits", "moments", "covlasso", "evaluation")
+STAGES = ("images", "networks", "logits", "moments", "dependencies")
 STAGES += ("generalizability", "robustness")
 NETWORK_PACKAGES = {"torch", "torchvision", "timm", "lightning"}
 
@@ -175,3 +175,89 @@ def test_import_is_light():
     code = "import sys, neuraldeps; print(sorted({'torch', 'numba', 'sklearn'} & set(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert run.stdout.strip() == "[]"
+
+
+# Every room of the library, from the ground up: imports run down only.
+FLOORS = [
+    "errors",
+    "palette",
+    "seeds",
+    "covlasso",
+    "refit",
+    "estimators",
+    "weight_penalties",
+    "config",
+    "logs",
+    "stores",
+    "categories",
+    "engines",
+    "images",
+    "networks",
+    "logits",
+    "moments",
+    "dependencies",
+    "generalizability",
+    "robustness",
+    "tables",
+    "figures",
+]
+# longer than 400 lines, and why
+LONG = {"covlasso/batch.py": "one batch from its first chunk to its last certificate"}
+
+
+def imports_of(file):
+    """Modules of this library that a file imports, wherever it does."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("neuraldeps."):
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                is_file = (ROOT / f"{inner.replace('.', '/')}.py").exists()
+                yield inner if is_file else node.module
+
+
+def library():
+    return sorted((ROOT / "neuraldeps").rglob("*.py"))
+
+
+def test_imports_run_down_only():
+    for file in library():
+        room = file.relative_to(ROOT / "neuraldeps").with_suffix("").parts[0]
+        if room == "__init__":
+            continue
+        below = FLOORS[: FLOORS.index(room) + 1]
+        assert {module.split(".")[1] for module in imports_of(file)} <= {*below}, file
+
+
+def test_no_two_modules_import_each_other():
+    names = {
+        ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file
+        for file in library()
+        if file.name != "__init__.py"  # a package's face only hands names on
+    }
+    below = {name: {*imports_of(file)} & {*names} for name, file in names.items()}
+    while ground := {name for name, others in below.items() if not others}:
+        below = {name: others - ground for name, others in below.items() if name not in ground}
+    assert not below
+
+
+def test_no_module_is_long_without_a_reason():
+    for file in library():
+        name = str(file.relative_to(ROOT / "neuraldeps"))
+        assert len(file.read_text().splitlines()) <= 400 or name in LONG, name
+
+
+@pytest.mark.parametrize(
+    "modules",
+    [
+        "neuraldeps.config",
+        "neuraldeps.covlasso",
+        "neuraldeps.dependencies.solve, neuraldeps.dependencies.evaluation",
+        "neuraldeps.logits.external, neuraldeps.logits.store",
+        "neuraldeps.generalizability.learning",
+        "neuraldeps.tables.dependencies, neuraldeps.tables.robustness, neuraldeps.figures.star",
+    ],
+)
+def test_rooms_that_need_no_network_import_none(modules):
+    code = f"import sys, {modules}; print(sorted({{'torch', 'timm'}} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert run.stdout.strip() == "[]", run.stderr

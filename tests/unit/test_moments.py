@@ -12,7 +12,8 @@ from threadpoolctl import threadpool_limits
 
 from neuraldeps import moments
 from neuraldeps.errors import StoreError
-from neuraldeps.moments import LogitsFile, moment_dataset, second_moment
+from neuraldeps.logits.store import LogitsFile
+from neuraldeps.moments import reduce_second_moment, second_moment
 from neuraldeps.stores import provenance, strings, write_store
 
 
@@ -49,12 +50,12 @@ def test_equals_numpy(logits, centering):
     f, g = (values_of(path) for path in logits)
     if centering == "per_image":
         f, g = (x - x.mean(1, keepdims=True) for x in (f, g))
-    between = moment_dataset(*logits, centering, ("f", "g"))
+    between = reduce_second_moment(*logits, centering, ("f", "g"))
     # sums of 1000 products of order 10 in float64
     np.testing.assert_allclose(between.second_moment.values, f.T @ g / 1000, rtol=0, atol=1e-12)
     np.testing.assert_allclose(between.source_mean.values, f.mean(0), rtol=0, atol=1e-13)
     np.testing.assert_allclose(between.target_mean.values, g.mean(0), rtol=0, atol=1e-13)
-    within = moment_dataset(logits[0], logits[0], centering, ("f", "f"))
+    within = reduce_second_moment(logits[0], logits[0], centering, ("f", "f"))
     np.testing.assert_array_equal(within.second_moment.values, within.second_moment.values.T)
     np.testing.assert_allclose(within.second_moment.values, f.T @ f / 1000, rtol=0, atol=1e-12)
 
@@ -119,11 +120,11 @@ def test_refuses_partners_that_differ(tmp_path, logits):
     f = values_of(logits[0])
     fewer = write_logits(tmp_path / "fewer.zarr", f[:, :29])
     with pytest.raises(StoreError, match=r"29 values along category where .*f\.zarr has 30"):
-        moment_dataset(logits[0], fewer, "none", ("f", "fewer"))
+        reduce_second_moment(logits[0], fewer, "none", ("f", "fewer"))
     codes = [f"U+{i:04X}" for i in range(30)]
     swapped = write_logits(tmp_path / "swapped.zarr", f, codes=[*codes[:28], codes[29], codes[28]])
     with pytest.raises(StoreError, match=r"category 28 is U\+001D where .* has U\+001C"):
-        moment_dataset(logits[0], swapped, "none", ("f", "swapped"))
+        reduce_second_moment(logits[0], swapped, "none", ("f", "swapped"))
 
 
 def test_refuses_a_missing_shard_and_a_flipped_byte(logits):

@@ -12,8 +12,8 @@ import yaml
 from PIL import Image
 from timm.data import create_dataset, create_transform, resolve_model_data_config
 
-from neuraldeps.checkpoints import load_checkpoint, save_checkpoint
-from neuraldeps.networks import build_network
+from neuraldeps.networks.build import build_network
+from neuraldeps.networks.checkpoints import load_checkpoint, save_checkpoint
 from tests.workflow.conftest import HERE, contents, snakemake
 
 CONFIG = HERE / "folders.yaml"

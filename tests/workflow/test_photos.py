@@ -81,7 +81,7 @@ def test_the_networks_know_what_they_see(folder, results):
 
 def test_every_solution_is_certified(results):
     for source, target in PAIRS:
-        solved = xr.open_zarr(results / f"covlasso/{source}--{target}.zarr")
+        solved = xr.open_zarr(results / f"dependencies/covlasso/{source}--{target}.zarr")
         assert float((solved["dual_gap"] / solved["target_second_moment"]).max()) <= 1e-12
 
 

@@ -33,7 +33,7 @@ def results(tmp_path_factory):
 
 @pytest.mark.parametrize("target", PLANTED)
 def test_support_and_coefficients(results, target):
-    evaluation = xr.open_zarr(results / "evaluation/f--g.zarr").load()
+    evaluation = xr.open_zarr(results / "dependencies/evaluation/f--g.zarr").load()
     weights = PLANTED[target]
     at = evaluation.sel(target_category=target, support_size=len(weights))
     assert set(at["support"].values[: len(weights)]) == set(weights)
@@ -49,7 +49,7 @@ def test_support_and_coefficients(results, target):
 
 
 def test_lasso_shrinks_by_what_theory_says(results):
-    solved = xr.open_zarr(results / "covlasso/f--g.zarr").load().sel(target_category=0)
+    solved = xr.open_zarr(results / "dependencies/covlasso/f--g.zarr").load().sel(target_category=0)
     moment = xr.open_zarr(results / "moments/f--f.zarr")["second_moment"].values
     support = solved["support_at_penalty"].values[0]
     coef = solved["coef_at_penalty"].values[0]

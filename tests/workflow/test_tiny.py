@@ -84,7 +84,7 @@ def test_second_moments_are_numpys(tiny):
 
 
 def test_every_solution_is_certified(tiny):
-    for path in (tiny / "results/covlasso").glob("*.zarr"):
+    for path in (tiny / "results/dependencies/covlasso").glob("*.zarr"):
         solved = xr.open_zarr(path)
         assert solved.sizes["target_category"] == 40
         gap = (solved["dual_gap"] / solved["target_second_moment"]).max()

@@ -1,0 +1,1 @@
+"""Dependencies: solved for every pair of networks, and evaluated on images."""

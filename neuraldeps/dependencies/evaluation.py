@@ -1,0 +1,195 @@
+"""The judgement of dependencies as a labelled dataset: errors and accuracies on every split."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from neuraldeps.dependencies.scoring import Candidates, Evaluation, evaluate
+from neuraldeps.dependencies.solve import cross_moment
+from neuraldeps.errors import StoreError
+from neuraldeps.estimators import ESTIMATORS, Supports
+from neuraldeps.logits.store import LogitsFile, check_partners, labels_of
+from neuraldeps.stores import fingerprint, map_array, open_store, provenance, strings
+
+AXES = ("support_size", "penalty")
+
+
+def evaluate_dependencies(
+    paths: str,
+    within: str,
+    pair: str,
+    logits: Mapping[str, tuple[str, str]],
+    *,
+    dataset: str,
+    n_threads: int = 1,
+) -> xr.Dataset:
+    """Judge the solutions of a pair, and their least-squares refits, on the images of each split.
+
+    Parameters
+    ----------
+    paths, within, pair : str
+        Store of the paths; moment stores of the source network and of the pair.
+    logits : mapping of split to (source, target)
+        Logits stores.
+    dataset : str
+        Name of the data set, for the attributes.
+    n_threads : int
+
+    Returns
+    -------
+    xarray.Dataset
+        Errors in logits, relative errors and accuracies as fractions, along `split`, `estimator`
+        (`ESTIMATORS`), `target_category` and `support_size` or `penalty`. NaN at a penalty whose
+        solution was not certified.
+    """
+    solved = open_store(paths).load()
+    for sides in logits.values():
+        _check_images(solved, sides, paths)
+    centering, source, target = (solved.attrs[key] for key in ("centering", "source", "target"))
+    targets = solved["target_category"].values
+    gram, cross = map_array(within, "second_moment"), cross_moment(pair, source)
+    supports = {axis: solved[f"support_at_{axis}"].values.astype(np.int32) for axis in AXES}
+    coefs = {
+        axis: _coefficients(
+            Supports(gram, cross, targets, support, solved[f"coef_at_{axis}"].values)
+        )
+        for axis, support in supports.items()
+    }
+    candidates = Candidates.concatenate(
+        [
+            Candidates.from_padded(targets, supports[axis], coef)
+            for axis in AXES
+            for coef in coefs[axis]
+        ]
+    )
+    results = {
+        split: evaluate(
+            LogitsFile(sides[0], centering),
+            LogitsFile(sides[1], centering),
+            candidates,
+            labels_of(sides[1]),
+            n_threads=n_threads,
+        )
+        for split, sides in logits.items()
+    }
+    alpha, alpha_max = solved["alpha_at_support_size"], solved["alpha_max"].values[:, None]
+    size = ("target_category", "support_size")
+    measures = _measures(results, n_sizes=supports["support_size"].shape[1])
+    uncertified = np.isnan(solved["dual_gap_at_penalty"].values)
+    for name in (name for name in measures if name.endswith("_at_penalty")):
+        measures[name][1][..., uncertified] = np.nan
+    variables: dict[str, Any] = {
+        "alpha_at_penalty": solved["alpha_at_penalty"],
+        "support_size_at_penalty": solved["support_size_at_penalty"],
+        "alpha": alpha,
+        "relative_alpha": (size, _ratio(alpha.values, alpha_max), {"units": "1"}),
+        "support": ((*size, "slot"), supports["support_size"]),
+        "coef": (("estimator", *size, "slot"), coefs["support_size"], {"units": "1"}),
+        **measures,
+    }
+    coords = dict(solved.coords) | {
+        "split": strings(list(logits)),
+        "estimator": strings(list(ESTIMATORS)),
+    }
+    sources = {"paths": paths, "within": within, "pair": pair}
+    for split, sides in logits.items():
+        sources |= {f"{split} source": sides[0], f"{split} target": sides[1]}
+    attrs = {
+        "source": source,
+        "target": target,
+        "centering": centering,
+        "dataset": dataset,
+        "positives": {
+            split: "pseudo-positives (the target network's own top-1)"
+            if result.pseudo_positives
+            else "labelled"
+            for split, result in results.items()
+        },
+        **provenance(
+            "evaluate_dependencies",
+            f"Dependencies of {target} on {source}, judged",
+            config={"splits": list(logits)},
+            sources={role: fingerprint(path) for role, path in sources.items()},
+            packages=("numba",),
+        ),
+    }
+    return xr.Dataset(variables, coords=coords, attrs=attrs)
+
+
+def _coefficients(on: Supports) -> np.ndarray:
+    """Every estimator's coefficients on the same supports, (estimator, T, M, S)."""
+    return np.stack([estimator.coefficients(on) for estimator in ESTIMATORS.values()])
+
+
+def _check_images(solved: xr.Dataset, sides: tuple[str, str], paths: str) -> None:
+    """Refuse logits over other images than each other's, or other categories than were solved."""
+    source, target = stores = [open_store(path) for path in sides]
+    if sides[0] != sides[1]:
+        check_partners(source, target, sides)
+    for role, store, path in zip(("source", "target"), stores, sides, strict=True):
+        codes, known = f"{role}_category_code", "category_code"
+        if codes not in solved.coords or known not in store.coords:
+            continue
+        theirs = store[known].values[solved[f"{role}_category"].values]
+        different = np.flatnonzero(theirs != solved[codes].values)
+        if different.size:
+            at = int(different[0])
+            raise StoreError(
+                f"{path}: category {at} is {theirs[at]} where {paths} has {solved[codes].values[at]}; "
+                "bring the categories of all splits into the same order"
+            )
+
+
+def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Quotient, NaN where there is nothing to divide by."""
+    denominator = np.broadcast_to(np.asarray(denominator, float), np.shape(numerator))
+    out = np.full(np.shape(numerator), np.nan)
+    return np.divide(numerator, denominator, out=out, where=denominator > 0)
+
+
+def _measures(results: Mapping[str, Evaluation], n_sizes: int) -> dict[str, Any]:
+    """Means and fractions along (split, estimator, target_category, support_size or penalty)."""
+    t = "target_category"
+    every = list(results.values())
+    measures = [_means(result) for result in every]
+    variables: dict[str, Any] = {}
+    for name in measures[0]:
+        values = np.stack([measure[name] for measure in measures])
+        unit = {"units": "logit" if name.startswith("absolute") else "1"}
+        # a target's predictors: each estimator's along the sizes, then each one's along the penalties
+        cut = len(ESTIMATORS) * n_sizes
+        for axis, part, suffix in (
+            ("support_size", values[..., :cut], ""),
+            ("penalty", values[..., cut:], "_at_penalty"),
+        ):
+            split = part.reshape(*part.shape[:2], len(ESTIMATORS), -1).transpose(0, 2, 1, 3)
+            variables[name + suffix] = (("split", "estimator", t, axis), split, unit)
+    own = [_ratio(r.sums.original_correct_positive, r.sums.n_positive) for r in every]
+    variables |= {
+        "original_accuracy": (
+            "split",
+            np.array([r.original_correct / r.n_labelled for r in every]),
+            {"units": "1"},
+        ),
+        "original_positive_accuracy": (("split", t), np.stack(own), {"units": "1"}),
+        "n_samples": ("split", np.array([r.n_samples for r in every])),
+        "n_labelled": ("split", np.array([r.n_labelled for r in every])),
+        "n_positive": (("split", t), np.stack([r.sums.n_positive for r in every])),
+    }
+    return variables
+
+
+def _means(result: Evaluation) -> dict[str, np.ndarray]:
+    """Errors and accuracies of every target and predictor, (T, M)."""
+    sums = result.sums
+    positive = sums.n_positive[:, None]
+    return {
+        "absolute_error_positive": _ratio(sums.error_positive, positive),
+        "relative_error_positive": _ratio(sums.error_positive, sums.size_positive[:, None]),
+        "absolute_error": sums.error / result.n_samples,
+        "relative_error": _ratio(sums.error, sums.size[:, None]),
+        "accuracy": _ratio(sums.correct, np.array(result.n_labelled)),
+        "positive_accuracy": _ratio(sums.correct_positive, positive),
+    }

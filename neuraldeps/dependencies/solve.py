@@ -1,0 +1,269 @@
+"""Neural dependencies as labelled datasets: solved in batches, and gathered."""
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from neuraldeps.covlasso import CovLassoPath, CovLassoSolution, covlasso_path, solve_covlasso
+from neuraldeps.stores import fingerprint, map_array, open_store, provenance, strings
+
+log = logging.getLogger(__name__)
+SQUARED = {"units": "logit2"}
+
+
+def cross_moment(pair: str, source: str) -> np.ndarray:
+    """E[f g^T] of an ordered pair from the store of the unordered one, memory-mapped.
+
+    Parameters
+    ----------
+    pair : str
+        Moment store.
+    source : str
+        Name of the source network f.
+
+    Returns
+    -------
+    ndarray, shape (source categories, target categories), float64
+    """
+    moment = map_array(pair, "second_moment")
+    return moment if open_store(pair).attrs["source"] == source else moment.T
+
+
+def solve_dataset(
+    source_path: str,
+    target_path: str,
+    pair_path: str,
+    models: tuple[str, str],
+    *,
+    batch: int,
+    batches: int,
+    max_support: int,
+    exclude_own: bool,
+    alpha: Sequence[float],
+    relative_alpha: Sequence[float],
+    n_threads: int = 1,
+) -> xr.Dataset:
+    """Solve CovLasso (the paper's Eq. 2) for target categories `batch::batches` of a pair of networks.
+
+    Parameters
+    ----------
+    source_path, target_path, pair_path : str
+        Moment stores of the source network, of the target network, and of the two.
+    models : tuple of str
+        Names of the source and the target network.
+    batch, batches : int
+        Strided batch of targets.
+    max_support : int
+        The paths end before the support first exceeds it.
+    exclude_own : bool
+        Whether the source category of the target's index is left out between networks.
+    alpha, relative_alpha : sequence of float
+        Further penalties, in scikit-learn's meaning (lambda / 2, squared logits), and relative
+        to each target's alpha_max.
+    n_threads : int
+
+    Returns
+    -------
+    xarray.Dataset
+        The knots of the exact paths, and the solutions at the penalties (names end in
+        `_at_penalty`); supports are padded with -1, coefficients with 0. A target that cannot be
+        certified ends no other's: its path ends at its last certified knot (`ended_by`), its
+        solution at a penalty is empty and has a squared error and a duality gap of NaN. The
+        attributes count both.
+    """
+    source, target = models
+    within = source == target
+    stores = {"source": open_store(source_path), "target": open_store(target_path)}
+    gram = map_array(source_path, "second_moment")
+    power = np.diagonal(gram if within else map_array(target_path, "second_moment"))
+    targets = np.arange(batch, len(power), batches)
+    given: dict[str, Any] = {
+        "cross_moment": None if within else cross_moment(pair_path, source),
+        "target_second_moment": None if within else np.ascontiguousarray(power),
+        "targets": targets,
+        "exclude_own": within or exclude_own,
+        "n_threads": n_threads,
+    }
+    path = covlasso_path(gram, max_support=max_support, **given)
+    log.info("%d paths, largest relative gap %.3g", len(targets), largest_relative_gap(path))
+    penalties = {"alpha": alpha, "relative_alpha": relative_alpha}
+    kinds = [kind for kind, values in penalties.items() for _ in values]
+    values = np.array([*alpha, *relative_alpha], float)
+    at_penalties = [
+        solve_covlasso(
+            gram, alpha=_penalty_of(path, kind, value), or_empty=True, validate=False, **given
+        )
+        for kind, value in zip(kinds, values, strict=True)
+    ]
+    variables = _at_knots(path, max_support) | _at_sizes(path, max_support)
+    variables |= _at_penalties(at_penalties, len(targets))
+    coords = coordinates_of(stores, targets) | {
+        "support_size": np.arange(1, max_support + 1, dtype=np.int32),
+        "penalty_kind": ("penalty", strings(kinds)),
+        "penalty_value": ("penalty", values),
+    }
+    variables["ended_by"] = ("target_category", strings(path.ended_by.tolist()))
+    config = {"models": list(models), "max_support": max_support, "exclude_own": exclude_own}
+    config |= {kind: list(values) for kind, values in penalties.items()}
+    paths = {"source": source_path, "target": target_path, "pair": pair_path}
+    attrs = {
+        "source": source,
+        "target": target,
+        "centering": stores["source"].attrs["centering"],
+        "n_samples": stores["source"].attrs["n_samples"],
+        "alpha_convention": "scikit-learn: 1/2 E[(g_i - w.f)^2] + alpha |w|_1, lambda = 2 alpha",
+        **provenance(
+            "solve_covlasso",
+            f"CovLasso paths of {target} from {source}",
+            config=config,
+            sources={role: fingerprint(path) for role, path in paths.items()},
+            packages=("numba",),
+        ),
+    }
+    return _count_uncertified(xr.Dataset(variables, coords=coords, attrs=attrs))
+
+
+def _count_uncertified(dataset: xr.Dataset) -> xr.Dataset:
+    """Count in the attributes, and say in the log, how paths ended and what was not certified."""
+    ended_by = [str(reason) for reason in dataset["ended_by"].values]
+    dataset.attrs["paths_ended_by"] = dict(sorted(Counter(ended_by).items()))
+    empty = dataset["dual_gap_at_penalty"].isnull().sum("target_category").values.tolist()
+    dataset.attrs["uncertified_at_penalty"] = empty
+    cut = dataset["target_category"].values[[reason == "certificate" for reason in ended_by]]
+    if len(cut) or any(empty):
+        log.warning(
+            "%d of %d paths end where what comes next cannot be certified%s; solutions that cannot be "
+            "certified, at each penalty: %s",
+            *(
+                len(cut),
+                len(ended_by),
+                f" (the first is target {cut[0]})" if len(cut) else "",
+                empty,
+            ),
+        )
+    return dataset
+
+
+def _penalty_of(path: CovLassoPath, kind: str, value: float) -> np.ndarray:
+    """One alpha per target; any will do where nothing correlates, alpha_max 0."""
+    alpha = np.full(len(path.targets), value) if kind == "alpha" else value * path.alpha_max
+    return np.where(alpha > 0, alpha, 1.0)
+
+
+def _padded(values: np.ndarray, width: int, fill: float) -> np.ndarray:
+    margin = [(0, 0)] * (values.ndim - 1) + [(0, width - values.shape[-1])]
+    return np.pad(values, margin, constant_values=fill)
+
+
+def _at_knots(path: CovLassoPath, width: int) -> dict[str, Any]:
+    knot = ("target_category", "knot")
+    return {
+        "alpha": (knot, path.alpha, SQUARED | {"long_name": "penalty, lambda / 2"}),
+        "knot_support_size": (knot, path.support_size.astype(np.int32)),
+        "support": ((*knot, "slot"), _padded(path.support, width, -1)),
+        "coef": ((*knot, "slot"), _padded(path.coef, width, 0.0)),
+        "squared_error": (knot, path.squared_error, SQUARED),
+        "dual_gap": (knot, path.dual_gap, SQUARED),
+        "n_knots": ("target_category", path.n_knots.astype(np.int32)),
+        "alpha_max": ("target_category", path.alpha_max, SQUARED),
+        "target_second_moment": ("target_category", path.target_second_moment, SQUARED),
+    }
+
+
+def _at_sizes(path: CovLassoPath, width: int) -> dict[str, Any]:
+    """The last point, or the last certified one, before the support first exceeds each size."""
+    size = ("target_category", "support_size")
+    solutions = [path.at_support_size(k, or_last=True) for k in range(1, width + 1)]
+    support = np.stack([_padded(s.support, width, -1) for s in solutions], axis=1)
+    coef = np.stack([_padded(s.coef, width, 0.0) for s in solutions], axis=1)
+    return {
+        "alpha_at_support_size": (size, np.stack([s.alpha for s in solutions], axis=1), SQUARED),
+        "support_at_support_size": ((*size, "slot"), support),
+        "coef_at_support_size": ((*size, "slot"), coef),
+    }
+
+
+def _at_penalties(solutions: Sequence[CovLassoSolution], n_targets: int) -> dict[str, Any]:
+    penalty = ("target_category", "penalty")
+    width = max((s.support.shape[1] for s in solutions), default=0)
+
+    def stacked(name: str, fill: float | None = None, dtype: Any = float) -> np.ndarray:
+        parts = [getattr(s, name) for s in solutions]
+        if fill is not None:
+            parts = [_padded(part, width, fill) for part in parts]
+        empty = np.empty((n_targets, 0) if fill is None else (n_targets, 0, width))
+        return (np.stack(parts, axis=1) if parts else empty).astype(dtype)
+
+    return {
+        "alpha_at_penalty": (penalty, stacked("alpha"), SQUARED),
+        "support_size_at_penalty": (penalty, stacked("support_size", dtype=np.int32)),
+        "support_at_penalty": ((*penalty, "penalty_slot"), stacked("support", -1, np.int32)),
+        "coef_at_penalty": ((*penalty, "penalty_slot"), stacked("coef", 0.0)),
+        "squared_error_at_penalty": (penalty, stacked("squared_error"), SQUARED),
+        "dual_gap_at_penalty": (penalty, stacked("dual_gap"), SQUARED),
+    }
+
+
+def coordinates_of(stores: Mapping[str, xr.Dataset], targets: np.ndarray) -> dict[str, Any]:
+    """Source categories and the chosen target categories, from two moment stores."""
+    coords: dict[str, Any] = {}
+    for side, store in stores.items():
+        for name, value in store.coords.items():
+            if str(name).startswith("source_category"):
+                values = value.values if side == "source" else value.values[targets]
+                renamed = str(name).replace("source", side)
+                coords[renamed] = (f"{side}_category", values)
+    return coords
+
+
+def largest_relative_gap(path: CovLassoPath) -> float:
+    """The worst certificate of a path: duality gap over the target's second moment."""
+    power = path.target_second_moment[:, None]
+    relative = np.divide(
+        path.dual_gap,
+        power,
+        out=np.zeros_like(path.dual_gap),
+        where=np.isfinite(path.dual_gap) & (power > 0),
+    )
+    return float(relative.max(initial=0.0))
+
+
+def gather_covlasso(parts: Sequence[str]) -> xr.Dataset:
+    """Put strided batches together, target categories in order.
+
+    Parameters
+    ----------
+    parts : sequence of str
+        Stores made from `solve_dataset`, all batches of one pair.
+
+    Returns
+    -------
+    xarray.Dataset
+        As `solve_dataset`, over all target categories.
+    """
+    datasets = [open_store(part).load() for part in parts]
+    fills = {"support": -1, "coef": 0.0, "knot_support_size": 0}
+    fills |= {"support_at_penalty": -1, "coef_at_penalty": 0.0}
+    sizes = {
+        axis: max(dataset.sizes[axis] for dataset in datasets) for axis in ("knot", "penalty_slot")
+    }
+    whole = [
+        dataset.pad(
+            {axis: (0, size - dataset.sizes[axis]) for axis, size in sizes.items()},
+            constant_values=fills | dict.fromkeys(("alpha", "squared_error", "dual_gap"), np.nan),
+        )
+        for dataset in datasets
+    ]
+    gathered = xr.concat(
+        whole, "target_category", data_vars="minimal", coords="minimal", compat="equals",
+        join="exact", combine_attrs="override",
+    ).sortby("target_category")  # fmt: skip
+    for name, variable in gathered.variables.items():
+        variable.encoding = {}
+        if variable.dtype != datasets[0].variables[name].dtype:
+            gathered[name] = gathered[name].astype(datasets[0].variables[name].dtype)
+    return _count_uncertified(gathered)

@@ -1,0 +1,1 @@
+"""New categories learned from the logits of base categories (Tables 2 and 4)."""

@@ -1,0 +1,1 @@
+"""Images: drawn or found, indexed, and read in batches."""

@@ -1,0 +1,56 @@
+"""Images that lie in a store of this project."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import zarr
+
+from neuraldeps.errors import StoreError
+from neuraldeps.images.protocol import Range
+from neuraldeps.stores import fingerprint, open_store
+
+
+class StoredImages:
+    """Images in a store of this project: `image` (sample, y, x) or (sample, channel, y, x), uint8.
+
+    Parameters
+    ----------
+    path : str
+        Store with the coordinates `label` (-1: none) and `path` along `sample`, and
+        `category_name` along `category`.
+
+    Raises
+    ------
+    StoreError
+        If it is not such a store.
+    """
+
+    def __init__(self, path: str) -> None:
+        dataset = open_store(path)
+        if "image" not in dataset or dataset["image"].dtype != np.uint8:
+            raise StoreError(f"{path}: holds no array `image` of uint8; remove it and run again")
+        self.path = path
+        self.fingerprint = fingerprint(path)
+        self.coords = dataset.drop_vars("image").load()
+        self._array = zarr.open_array(f"{path}/image", mode="r")
+
+    def __len__(self) -> int:
+        return self._array.shape[0]
+
+    def batches(self, first: int, last: int, size: int) -> Iterator[np.ndarray]:
+        """Read images `first` to `last` in batches (image, channel, y, x), uint8.
+
+        Reads whole chunks of the store at a time, and cuts batches from them.
+        """
+        step = size * -(-self._array.chunks[0] // size)
+        for start in range(first, last, step):
+            pixels = np.asarray(self._array[start : min(start + step, last)])
+            pixels = pixels[:, None] if pixels.ndim == 3 else pixels
+            for row in range(0, len(pixels), size):
+                yield pixels[row : row + size]
+
+    def stream(self, ranges: Sequence[Range], size: int) -> Iterator[tuple[int, np.ndarray]]:
+        """Read ranges of images, each in batches of its own: the range's number, and pixels."""
+        for number, (first, last) in enumerate(ranges):
+            for pixels in self.batches(first, last, size):
+                yield number, pixels

@@ -1,0 +1,1 @@
+"""Logits: extracted or imported, stored and read."""

@@ -1,0 +1,180 @@
+"""Stores of logits: how they are laid out, read, centred and held against each other."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+import zarr
+
+from neuraldeps.errors import StoreError, first_line
+from neuraldeps.stores import ShardedArray, open_store, provenance, rows_per_shard, to_be_written
+
+
+def labels_of(logits: str) -> np.ndarray:
+    """Labels of a logits store, -1 where an image has none."""
+    store = open_store(logits)
+    return store["label"].values if "label" in store else np.full(store.sizes["sample"], -1)
+
+
+def lay_out_logits(
+    path: str,
+    coords: xr.Dataset,
+    *,
+    made_by: str,
+    config: Mapping[str, Any],
+    sources: Mapping[str, str],
+    rows: int | None = None,
+    attrs: Mapping[str, Any] | None = None,
+) -> ShardedArray:
+    """Lay out a store of logits.
+
+    Parameters
+    ----------
+    path : str
+        Declared path of the finished store.
+    coords : xarray.Dataset
+        Coordinates along `sample` and `category`, which are carried over.
+    made_by : str
+        Name of the rule.
+    config, sources : mapping
+        For `neuraldeps.stores.provenance`.
+    rows : int, optional
+        Rows per shard; 32 MiB worth of them by default.
+    attrs : mapping, optional
+        Further attributes; what they say must follow from `config` and `sources`.
+
+    Returns
+    -------
+    ShardedArray
+        `logits` (sample, category), float32.
+    """
+    shape = (coords.sizes["sample"], coords.sizes["category"])
+    title = "Logits of every image: raw, neither centred nor normalised"
+    template = xr.Dataset(
+        {"logits": (("sample", "category"), to_be_written(shape, np.float32))},
+        coords=coords.coords,
+        attrs={
+            **(attrs or {}),
+            **provenance(
+                made_by, title, config=config, sources=sources, packages=("torch", "timm")
+            ),
+        },
+    )
+    template["logits"].attrs = {"long_name": "logit", "units": "logit"}
+    return ShardedArray(template, "logits", path, rows or rows_per_shard(4 * shape[1]))
+
+
+Centering = Literal["none", "per_image"]
+COMPARED = 2**18  # images whose paths are compared at a time
+
+
+@dataclass(frozen=True)
+class LogitsFile:
+    """The logits of one network over one split, as a path that any worker can open.
+
+    Attributes
+    ----------
+    path : str
+        Zarr store with an array `logits` (sample, category), float32.
+    centering : {"none", "per_image"}
+        Whether each image's mean logit is subtracted.
+    """
+
+    path: str
+    centering: Centering = "none"
+
+    def rows(self, first: int, last: int) -> np.ndarray:
+        """Rows `first:last` as float64, centred as asked for.
+
+        Raises
+        ------
+        StoreError
+            If a value is not finite (a missing shard reads as NaN) or a checksum does not fit.
+        """
+        array = zarr.open_array(f"{self.path}/logits", mode="r")
+        try:
+            logits = np.asarray(array[first:last], dtype=np.float64)
+        except ValueError as error:
+            raise StoreError(
+                f"{self.path}: rows {first}:{last} are damaged ({first_line(error)}); remove the store and extract again"
+            ) from error
+        if not np.isfinite(logits).all():
+            raise StoreError(
+                f"{self.path}: rows {first}:{last} hold values that are not finite; "
+                "remove the store and extract again"
+            )
+        return apply_centering(logits, self.centering)
+
+
+def apply_centering(logits: np.ndarray, centering: Centering) -> np.ndarray:
+    """Logits, centred or not: softmax does not see a constant added to all logits of an image, M does.
+
+    Parameters
+    ----------
+    logits : ndarray, shape (samples, categories), float64
+    centering : {"none", "per_image"}
+        `none` leaves the logits as the network gave them (the paper's way); `per_image`
+        subtracts each image's mean logit.
+
+    Examples
+    --------
+    >>> apply_centering(np.array([[1.0, 3.0]]), "per_image").tolist()
+    [[-1.0, 1.0]]
+    """
+    return logits - logits.mean(axis=1, keepdims=True) if centering == "per_image" else logits
+
+
+def check_partners(source: xr.Dataset, target: xr.Dataset, names: tuple[str, str]) -> None:
+    """Refuse two logits stores that are not over the same categories and images, in the same order.
+
+    Codes, paths and labels are compared where both stores have them; -1 is no label.
+
+    Raises
+    ------
+    StoreError
+        One line with both stores' names, the first difference and the fix.
+    """
+    for coordinate, dimension, called, what in (
+        ("category_code", "category", "category {} is", "categories"),
+        ("path", "sample", "image {} is", "images"),
+        ("label", "sample", "the label of image {} is", "images"),
+    ):
+        counts = source.sizes[dimension], target.sizes[dimension]
+        if counts[0] != counts[1]:
+            raise StoreError(
+                f"{names[1]}: {counts[1]} values along {dimension} where {names[0]} has {counts[0]}; "
+                "extract both networks from the same data set"
+            )
+        if coordinate not in source or coordinate not in target:
+            continue
+        # a part at a time: the paths of fourteen million images are gigabytes
+        for start in range(0, counts[0], COMPARED):
+            ours, theirs = (
+                store[coordinate][start : start + COMPARED].values for store in (source, target)
+            )
+            differ = ours != theirs
+            if coordinate == "label":
+                differ &= (ours >= 0) & (theirs >= 0)
+            if differ.any():
+                at = int(differ.argmax())
+                raise StoreError(
+                    f"{names[1]}: {called.format(start + at)} {theirs[at]} where {names[0]} has "
+                    f"{ours[at]}; bring both networks' {what} into the same order"
+                )
+
+
+def masked_categories(path: str) -> list[int]:
+    """Categories of a logits store that hold the least float in every image: they take no part."""
+    return open_store(path).attrs.get("masked_categories", [])
+
+
+def side_coordinates(store: xr.Dataset, side: Literal["source", "target"]) -> dict[str, Any]:
+    """Category coordinates of a logits store, renamed for one side of a pair."""
+    dimension = f"{side}_category"
+    coords: dict[str, Any] = {dimension: (dimension, store["category"].values)}
+    for suffix in ("name", "code"):
+        if f"category_{suffix}" in store:
+            coords[f"{dimension}_{suffix}"] = (dimension, store[f"category_{suffix}"].values)
+    return coords

@@ -1,0 +1,1 @@
+"""Networks: built, trained, checked and described."""

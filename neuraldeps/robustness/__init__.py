@@ -1,0 +1,1 @@
+"""A dependency cut off by fine-tuning (Table 3)."""

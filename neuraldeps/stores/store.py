@@ -1,0 +1,260 @@
+"""The life of a Zarr store: begun aside, written shard by shard, checked, moved onto its name by one rename.
+
+A store that stands at its declared path is complete. Work in progress lies next to it in a hidden
+folder whose name carries the store's fingerprint, so that a killed job resumes at its first missing
+shard and a job with another configuration never touches it.
+"""
+
+import contextlib
+import filecmp
+import hashlib
+import json
+import os
+import shutil
+import uuid
+import warnings
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import dask.array
+import google_crc32c
+import numpy as np
+import xarray as xr
+import zarr
+from zarr.codecs import BytesCodec, Crc32cCodec, ZstdCodec
+
+from neuraldeps.errors import StoreError, first_line
+from neuraldeps.stores.provenance import NOT_OURS
+
+CHUNK_BYTES = 4 * 2**20
+
+
+def open_store(path: str | os.PathLike, **kwargs: Any) -> xr.Dataset:
+    """Open a store lazily, without Dask unless `chunks` is given.
+
+    Raises
+    ------
+    StoreError
+        If nothing that xarray can open stands at `path`.
+    """
+    try:
+        return xr.open_zarr(path, **{"chunks": None, **kwargs})
+    except (FileNotFoundError, OSError, ValueError, KeyError) as error:
+        reason = first_line(error)
+        raise StoreError(
+            f"{path}: cannot be opened as a Zarr store ({reason}); remove it and run again, or correct the path"
+        ) from error
+
+
+def fingerprint(path: str | os.PathLike) -> str:
+    """Fingerprint of a complete store, or of the attributes of any Zarr group that carries none.
+
+    Raises
+    ------
+    StoreError
+        If no Zarr group can be opened there.
+    """
+    attributes = open_store(path).attrs
+    canonical = json.dumps(attributes, sort_keys=True, default=str).encode()
+    return attributes.get("fingerprint", hashlib.sha256(canonical).hexdigest())
+
+
+def map_array(path: str | os.PathLike, name: str) -> np.ndarray:
+    """Map an array stored `contiguous` into memory, read-only: jobs on one node share its pages.
+
+    Parameters
+    ----------
+    path : path
+        A store written by `write_store` with `name` in `contiguous`.
+    name : str
+
+    Returns
+    -------
+    numpy.memmap
+        Of the stored shape and dtype, after its checksum was verified.
+
+    Raises
+    ------
+    StoreError
+        If the array is missing, is stored otherwise, or its checksum does not fit.
+    """
+    try:
+        array = zarr.open_array(f"{path}/{name}", mode="r")
+    except FileNotFoundError as error:
+        raise StoreError(f"{path}: has no array {name}; remove it and run again") from error
+    codecs = tuple(type(codec) for codec in array.metadata.codecs)  # type: ignore[union-attr]
+    if array.chunks != array.shape or codecs != (BytesCodec, Crc32cCodec):
+        raise StoreError(f"{path}: {name} is not one plain chunk; remove the store and run again")
+    raw = np.memmap(_only_chunk(Path(path) / name, array.ndim), np.uint8, mode="r")
+    values, checksum = raw[:-4], int(raw[-4:].view("<u4")[0])
+    computed = google_crc32c.Checksum()
+    for piece in _pieces(values):
+        computed.update(piece)
+    if int.from_bytes(computed.digest(), "big") != checksum:
+        raise StoreError(f"{path}: the checksum of {name} does not fit; remove it and run again")
+    return values.view(array.dtype.newbyteorder("<")).reshape(array.shape)
+
+
+@contextlib.contextmanager
+def aside(path: str | os.PathLike) -> Iterator[Path]:
+    """Give a path next to `path` to write a file to, and move it there when it is whole."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    work = path.parent / f".{path.name}.{uuid.uuid4().hex}.partial"
+    try:
+        yield work
+        os.replace(work, path)
+    finally:
+        work.unlink(missing_ok=True)
+
+
+def strings(values: Sequence[str]) -> np.ndarray:
+    """Variable-length strings: fixed-width unicode is not in the Zarr v3 specification."""
+    return np.array(list(values), dtype=np.dtypes.StringDType())
+
+
+def write_store(
+    dataset: xr.Dataset,
+    path: str | os.PathLike,
+    shards: Mapping[Hashable, Sequence[int]] | None = None,
+    contiguous: Collection[Hashable] = (),
+) -> None:
+    """Write a dataset that fits in memory, whole or not at all.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Attributes from `provenance`; floating-point variables may hold NaN as "no value".
+    path : path
+        Declared path. Parents are made.
+    shards : mapping of name to shape, optional
+        Shard shape of the large variables; the others are one chunk each.
+    contiguous : collection of names
+        Variables stored as one uncompressed chunk with its checksum, for `map_array`; written
+        a piece at a time, so that no copy of them is held.
+
+    Raises
+    ------
+    StoreError
+        If a store with other content stands at `path`.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    work = path.parent / f".{path.name}.{uuid.uuid4().hex}.partial"
+    try:
+        begin(dataset, shards or {}, work, contiguous)
+        for name in contiguous:
+            _write_chunk(work / str(name), dataset[name].values)
+        consolidate(work)
+        publish(work, path)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _encoding(
+    dataset: xr.Dataset,
+    shards: Mapping[Hashable, Sequence[int]],
+    contiguous: Collection[Hashable] = (),
+) -> dict[Hashable, dict[str, Any]]:
+    """Checksums on everything; sharding where a shard shape is given."""
+    encoding: dict[Hashable, dict[str, Any]] = {}
+    for name, variable in dataset.variables.items():
+        incompressible = name in contiguous or (variable.dtype.kind == "f" and name in shards)
+        codecs = [Crc32cCodec()] if incompressible else [ZstdCodec(level=1), Crc32cCodec()]
+        encoding[name] = {"compressors": codecs}
+        if name in shards:
+            shard = tuple(shards[name])
+            row_bytes = variable.dtype.itemsize * int(np.prod(shard[1:]))
+            most = max(1, CHUNK_BYTES // row_bytes)
+            rows = max(n for n in range(1, min(shard[0], most) + 1) if shard[0] % n == 0)
+            encoding[name] |= {"shards": shard, "chunks": (rows, *shard[1:])}
+        elif variable.ndim:
+            encoding[name]["chunks"] = tuple(max(1, size) for size in variable.shape)
+        if variable.dtype.kind == "f":
+            encoding[name]["_FillValue"] = np.nan
+    return encoding
+
+
+def begin(
+    dataset: xr.Dataset,
+    shards: Mapping[Hashable, Sequence[int]],
+    path: Path,
+    contiguous: Collection[Hashable] = (),
+) -> None:
+    """Write metadata and what is in memory; arrays of Dask and contiguous ones stay to be written."""
+    later = {
+        name: dataset[name].copy(data=to_be_written(dataset[name].shape, dataset[name].dtype))
+        for name in contiguous
+    }
+    dataset.assign(later).to_zarr(
+        path,
+        mode="w",
+        zarr_format=3,
+        consolidated=False,
+        compute=False,
+        encoding=_encoding(dataset, shards, contiguous),
+    )
+
+
+def _write_chunk(path: Path, values: np.ndarray) -> None:
+    """Write an array's only chunk as its codecs would, without the copy that zarr's checksum makes."""
+    values = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
+    file = _only_chunk(path, values.ndim)
+    file.parent.mkdir(parents=True)
+    checksum = google_crc32c.Checksum()
+    with file.open("wb") as out:
+        for piece in _pieces(values.reshape(-1).view(np.uint8)):
+            checksum.update(piece)
+            out.write(piece)
+        out.write(checksum.digest()[::-1])  # little-endian
+
+
+def _only_chunk(path: Path, ndim: int) -> Path:
+    return path / "/".join(["c", *"0" * ndim])
+
+
+def _pieces(values: np.ndarray) -> Iterator[bytes]:
+    """Bytes of an array of them, `CHUNK_BYTES` at a time."""
+    return (
+        values[first : first + CHUNK_BYTES].tobytes()
+        for first in range(0, len(values), CHUNK_BYTES)
+    )
+
+
+def consolidate(path: Path) -> None:
+    """Write the metadata of all arrays into one file, as a whole store has it."""
+    with warnings.catch_warnings():
+        # xarray warns on opening a store without consolidated metadata, zarr on writing it
+        warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
+        zarr.consolidate_metadata(str(path))
+
+
+def _same_bytes(left: Path, right: Path) -> bool:
+    comparison = filecmp.dircmp(left, right, ignore=list(NOT_OURS))
+    if comparison.left_only or comparison.right_only or comparison.funny_files:
+        return False
+    _, mismatch, errors = filecmp.cmpfiles(left, right, comparison.common_files, shallow=False)
+    return not (mismatch or errors) and all(
+        _same_bytes(left / name, right / name) for name in comparison.common_dirs
+    )
+
+
+def publish(work: Path, path: Path) -> None:
+    """Move a whole store onto its name; a twin that got there first wins if it holds the same bytes."""
+    try:
+        os.rename(work, path)
+    except OSError as error:
+        if not (path / "zarr.json").exists():
+            raise
+        same = _same_bytes(work, path)
+        shutil.rmtree(work)
+        if not same:
+            raise StoreError(
+                f"{path}: another store with other content already stands there; remove it and run again"
+            ) from error
+
+
+def to_be_written(shape: Sequence[int], dtype: Any) -> dask.array.Array:
+    """An array for the template of a `ShardedArray`: a shape and a dtype without memory."""
+    return dask.array.zeros(tuple(shape), dtype=dtype, chunks=-1)

@@ -1,0 +1,248 @@
+"""The life of a store: bare xarray opens it without a warning, and it is whole or not there."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import tracemalloc
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+import zarr
+
+from neuraldeps.errors import StoreError
+from neuraldeps.stores import (
+    ShardedArray,
+    fingerprint,
+    map_array,
+    open_store,
+    provenance,
+    strings,
+    to_be_written,
+    write_store,
+)
+
+VALUES = np.random.default_rng(0).standard_normal((1000, 10)).astype(np.float32)
+
+
+def template(**config):
+    return xr.Dataset(
+        {"logits": (("sample", "category"), to_be_written(VALUES.shape, "float32"))},
+        coords={
+            "category": np.arange(10, dtype=np.int32),
+            "category_name": ("category", strings([f"caractère {i}" for i in range(10)])),
+            "path": ("sample", strings([f"a/{i}.png" for i in range(1000)])),
+        },
+        attrs=provenance("test", "logits", config=config, seed=0),
+    )
+
+
+def sharded(path, **config):
+    return ShardedArray(template(**config), "logits", path, rows=256)
+
+
+def fill(store):
+    store.begin()
+    for shard in store.missing():
+        store.write(shard, VALUES[slice(*store.bounds(shard))])
+
+
+def contents(path):
+    return {
+        str(file.relative_to(path)): file.read_bytes()
+        for file in sorted(Path(path).rglob("*"))
+        if file.is_file()
+    }
+
+
+def test_bare_xarray_opens_it_without_a_warning(tmp_path):
+    store = sharded(tmp_path / "a.zarr")
+    fill(store)
+    store.finish()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        dataset = xr.open_zarr(tmp_path / "a.zarr")
+        np.testing.assert_array_equal(dataset["logits"].values, VALUES)
+    assert dataset["logits"].dims == ("sample", "category")
+    assert dataset["category_name"].values[3] == "caractère 3"
+    assert dataset.attrs["seed"] == 0
+    assert dataset.attrs["versions"]["zarr"]
+    assert json.loads((tmp_path / "a.zarr/logits/zarr.json").read_text())["zarr_format"] == 3
+
+
+def test_shards_of_any_number_of_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr("neuraldeps.stores.store.CHUNK_BYTES", 64 * 4 * 10)
+    store = ShardedArray(template(), "logits", tmp_path / "a.zarr", rows=250)
+    fill(store)
+    store.finish()
+    array = zarr.open_array(tmp_path / "a.zarr/logits", mode="r")
+    assert (array.shards, array.chunks) == ((250, 10), (50, 10))
+    np.testing.assert_array_equal(array[:], VALUES)
+
+
+def test_other_shards_begin_anew(tmp_path):
+    begun = sharded(tmp_path / "a.zarr")
+    begun.begin()
+    begun.write(0, VALUES[:256])
+    other = ShardedArray(template(), "logits", tmp_path / "a.zarr", rows=100)
+    assert other.missing() == list(range(10))
+    fill(other)
+    other.finish()
+    np.testing.assert_array_equal(xr.open_zarr(tmp_path / "a.zarr")["logits"].values, VALUES)
+
+
+def test_nothing_stands_at_the_path_before_the_end(tmp_path):
+    store = sharded(tmp_path / "a.zarr")
+    store.begin()
+    store.write(0, VALUES[:256])
+    assert not (tmp_path / "a.zarr").exists()
+    assert store.missing() == [1, 2, 3]
+    with pytest.raises(StoreError, match=r"shards \[1, 2, 3\] are missing"):
+        store.finish()
+    assert not (tmp_path / "a.zarr").exists()
+
+
+def test_resumes_to_the_same_bytes(tmp_path):
+    whole, broken = sharded(tmp_path / "whole.zarr"), sharded(tmp_path / "broken.zarr")
+    fill(whole)
+    whole.finish()
+    broken.begin()
+    broken.write(2, VALUES[512:768])
+    again = sharded(tmp_path / "broken.zarr")
+    assert again.missing() == [0, 1, 3]
+    fill(again)
+    again.finish()
+    assert contents(tmp_path / "whole.zarr") == contents(tmp_path / "broken.zarr")
+    assert sorted(os.listdir(tmp_path)) == ["broken.zarr", "whole.zarr"]
+
+
+def test_survives_kill_9(tmp_path):
+    code = f"""
+        import sys, numpy as np
+        sys.path.insert(0, {str(Path(__file__).parents[3])!r})
+        from tests.unit.stores.test_stores import VALUES, sharded
+        store = sharded({str(tmp_path / "a.zarr")!r})
+        store.begin()
+        store.write(0, VALUES[:256])
+        print("begun", flush=True)
+        while True:
+            store.write(1, VALUES[256:512])
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "begun\n"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    store = sharded(tmp_path / "a.zarr")
+    assert 0 not in store.missing()
+    fill(store)
+    store.finish()
+    np.testing.assert_array_equal(open_store(tmp_path / "a.zarr")["logits"].values, VALUES)
+
+
+def test_another_configuration_does_not_resume(tmp_path):
+    store = sharded(tmp_path / "a.zarr", amp=False)
+    fill(store)
+    assert sharded(tmp_path / "a.zarr", amp=True).missing() == [0, 1, 2, 3]
+
+
+def test_twins_that_write_at_once_lose_nothing(tmp_path):
+    first, second = sharded(tmp_path / "a.zarr"), sharded(tmp_path / "a.zarr")
+    fill(first)
+    second.begin()
+    second.write(1, VALUES[256:512])
+    first.finish()
+    assert second.missing() == []
+    second.write(3, VALUES[768:])
+    second.finish()
+    np.testing.assert_array_equal(open_store(tmp_path / "a.zarr")["logits"].values, VALUES)
+    assert os.listdir(tmp_path) == ["a.zarr"]
+
+
+def test_a_flipped_byte_is_an_error_and_not_a_number(tmp_path):
+    store = sharded(tmp_path / "a.zarr")
+    fill(store)
+    shard = store.work / "logits/c/1/0"
+    data = bytearray(shard.read_bytes())
+    data[100] ^= 1
+    shard.write_bytes(data)
+    with pytest.raises(StoreError, match=r"shard 1 .* it was removed, run again to write it"):
+        store.finish()
+    assert store.missing() == [1]
+
+
+def test_refuses_values_that_are_not_finite(tmp_path):
+    store = sharded(tmp_path / "a.zarr")
+    store.begin()
+    values = VALUES[256:512].copy()
+    values[7, 3] = np.nan
+    with pytest.raises(StoreError, match="logits of row 263 is not finite"):
+        store.write(1, values)
+    with pytest.raises(StoreError, match=r"have shape \(255, 10\), expected \(256, 10\)"):
+        store.write(1, VALUES[:255])
+
+
+def dataset(value=0.0):
+    return xr.Dataset({"m": (("a", "b"), VALUES[:10] + value)}, attrs=provenance("test", "m"))
+
+
+def test_write_store_is_whole_or_not_there_and_never_replaces_another(tmp_path):
+    write_store(dataset(), tmp_path / "m.zarr")
+    before = contents(tmp_path / "m.zarr")
+    write_store(dataset(), tmp_path / "m.zarr")
+    assert contents(tmp_path / "m.zarr") == before
+    with pytest.raises(StoreError, match="another store with other content"):
+        write_store(dataset(1.0), tmp_path / "m.zarr")
+    assert contents(tmp_path / "m.zarr") == before
+    assert os.listdir(tmp_path) == ["m.zarr"]
+    with pytest.raises(ValueError, match="cannot serialize"):
+        write_store(dataset().assign(bad=("a", [object()] * 10)), tmp_path / "bad.zarr")
+    assert os.listdir(tmp_path) == ["m.zarr"]
+
+
+def test_map_array_reads_what_was_written_and_checks_it(tmp_path):
+    path = tmp_path / "m.zarr"
+    write_store(dataset(), path, contiguous=["m"])
+    mapped = map_array(path, "m")
+    assert isinstance(mapped, np.memmap)
+    assert not mapped.flags.writeable
+    np.testing.assert_array_equal(mapped, open_store(path)["m"].values)
+    file = path / "m/c/0/0"
+    data = bytearray(file.read_bytes())
+    data[5] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(StoreError, match="checksum"):
+        map_array(path, "m")
+    write_store(dataset(), tmp_path / "compressed.zarr")
+    with pytest.raises(StoreError, match="not one plain chunk"):
+        map_array(tmp_path / "compressed.zarr", "m")
+
+
+def test_a_contiguous_array_is_written_without_a_copy_of_it(tmp_path):
+    large = xr.Dataset({"m": (("a", "b"), np.ones((2048, 2048)))}, attrs=provenance("test", "m"))
+    tracemalloc.start()
+    write_store(large, tmp_path / "m.zarr", contiguous=["m"])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < large["m"].nbytes / 2
+    np.testing.assert_array_equal(map_array(tmp_path / "m.zarr", "m"), large["m"].values)
+
+
+def test_fingerprint_tells_configurations_and_sources_apart(tmp_path):
+    base = provenance("test", "m", config={"a": 1}, sources={"x": "0"})
+    assert base == provenance("test", "m", config={"a": 1}, sources={"x": "0"})
+    for other in (
+        provenance("test", "m", config={"a": 2}, sources={"x": "0"}),
+        provenance("test", "m", config={"a": 1}, sources={"x": "1"}),
+        provenance("test", "m", config={"a": 1}, sources={"x": "0"}, seed=1),
+    ):
+        assert other["fingerprint"] != base["fingerprint"]
+    with pytest.raises(StoreError, match=r"nowhere\.zarr: cannot be opened"):
+        fingerprint(tmp_path / "nowhere.zarr")
