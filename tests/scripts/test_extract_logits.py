@@ -71,6 +71,25 @@ def test_out_of_distribution_images_have_logits_and_no_label(folder, tmp_path):
     assert store["logits"].shape == (20, 12)
 
 
+def test_the_logits_of_an_arm_say_which_rule_made_them(folder, tmp_path):
+    extract(folder, "ood", tmp_path / "own.zarr")
+    script("extract_arm")(
+        f"{folder}/card.json",
+        f"{folder}/model.safetensors",
+        [f"{folder}/ood.zarr"],
+        [f"{tmp_path}/arm.zarr"],
+        model="net",
+        spec=SPEC,
+        options=EXTRACTION,
+        rows=64,
+        workers=0,
+    )
+    own, arm = (xr.open_zarr(tmp_path / name) for name in ("own.zarr", "arm.zarr"))
+    assert (own.attrs["made_by"], arm.attrs["made_by"]) == ("extract_logits", "extract_arm")
+    assert own.attrs["sources"] == arm.attrs["sources"]
+    np.testing.assert_array_equal(own["logits"], arm["logits"])
+
+
 def test_parts_then_the_whole(folder, tmp_path):
     extract(folder, "test", tmp_path / "whole.zarr")
     for part in 1, 0:
