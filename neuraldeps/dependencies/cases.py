@@ -298,14 +298,12 @@ def read_case(chosen: str | PathLike[str], evaluation: xr.Dataset) -> Case:
     if pair not in entries:
         raise InputError(f"{chosen}: has no case of {pair}; remove it and run again")
     wanted = [
-        (evaluation.indexes[axis], entries[pair][axis])
+        (evaluation[axis].values.tolist(), entries[pair][axis])
         for axis in ("target_category", "support_size")
     ]
-    if any(value not in index for index, value in wanted):
+    if any(value not in known for known, value in wanted):
         raise InputError(
             f"{chosen}: the case of {pair} is not in its store; remove it and run again"
         )
-    position, size_position = (
-        int(index.get_indexer(pd.Index([value]))[0]) for index, value in wanted
-    )
+    position, size_position = (known.index(value) for known, value in wanted)
     return describe_case(evaluation, position, size_position)
