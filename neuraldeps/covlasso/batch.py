@@ -234,7 +234,7 @@ def _further_attempts(attempt, found, problem, limit):
     ]
 
 
-def _solve_rows(problem, rows, alpha_stop, floor, by_path, limit, last_only):
+def solve_rows(problem, rows, alpha_stop, floor, by_path, limit, last_only):
     """Solve the targets at `rows`; what was found, and for which rows."""
     n_sources = len(problem.second_moment)
     capacity = min(limit, 256 if by_path else 64)
@@ -368,7 +368,7 @@ def solve_targets(
     limit = n_sources if max_support is None else min(max_support, n_sources)
 
     def solve(rows):
-        return _solve_rows(problem, rows, alpha_stop, floor, by_path, limit, last_only)
+        return solve_rows(problem, rows, alpha_stop, floor, by_path, limit, last_only)
 
     if n_threads == 1:
         solved = [solve(rows) for rows in chunks]

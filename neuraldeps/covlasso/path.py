@@ -259,7 +259,7 @@ class CovLassoPath:
         )
 
 
-def _pose(
+def pose(
     second_moment, cross_moment, target_second_moment, targets, sources, exclude_own, validate
 ) -> Problem:
     """Check the moments and arrange them for the kernels."""
@@ -393,7 +393,7 @@ def covlasso_path(
     n_threads = check_positive_integer(n_threads, "n_threads")
     if not (isinstance(alpha_min, Real) and np.isfinite(alpha_min) and alpha_min >= 0):
         raise ValueError(f"alpha_min={alpha_min}; it must be one number, finite and not negative.")
-    problem = _pose(
+    problem = pose(
         second_moment, cross_moment, target_second_moment, targets, sources, exclude_own, validate
     )
     result = solve_targets(
@@ -476,7 +476,7 @@ def solve_covlasso(
     n_threads = check_positive_integer(n_threads, "n_threads")
     if support_size is not None:
         support_size = check_positive_integer(support_size, "support_size")
-    problem = _pose(
+    problem = pose(
         second_moment, cross_moment, target_second_moment, targets, sources, exclude_own, validate
     )
     n_targets = problem.targets.size
