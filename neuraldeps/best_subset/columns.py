@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from neuraldeps.covlasso.kernels import INLINE, OPTIONS, aligned, multiply_add
+from neuraldeps.covlasso.kernels import OPTIONS, aligned, multiply_add
 
 # A source of a set must have at least this part of its second moment outside the others' span.
 # Rounding of the moments moves that part by about 1e-16 over itself, far less than this; a source
@@ -105,7 +105,7 @@ def join(second_moment, scale, cross, source, columns):
     return x
 
 
-@njit(**INLINE)
+@njit(**OPTIONS)
 def append(columns, n_columns, entering, size, found):
     """Let the column `entering` into a set of `size`."""
     weight, inverse, coef, part = found.weight, found.inverse, found.coef, found.part
@@ -159,7 +159,7 @@ def append(columns, n_columns, entering, size, found):
     found.member[size] = entering
 
 
-@njit(**INLINE)
+@njit(**OPTIONS)
 def remove(n_columns, leaving, size, found):
     """Take the member at `leaving` out of a set of `size`; the last one takes its place."""
     weight, inverse, coef = found.weight, found.inverse, found.coef

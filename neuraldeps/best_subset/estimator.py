@@ -27,7 +27,7 @@ class BestSubset(MultiOutputMixin, RegressorMixin, BaseEstimator):
     exclude_own : bool or sequence of int, default=True
         Between networks, leave out the source category with the target's index, or the one given
         for each column of Y, -1 for none. Within a network it is always left out.
-    width : int, default=2
+    width : int, default=1
         Sets of every size that the search goes on with.
     proven_size : {1, 2, 3}, optional
         Up to this size the best set is found by exhaustion; default as in `best_subsets`.
@@ -64,7 +64,7 @@ class BestSubset(MultiOutputMixin, RegressorMixin, BaseEstimator):
     array([ 2.,  0.,  0., -1.,  0.,  0.])
     """
 
-    def __init__(self, support_size=5, *, exclude_own=True, width=2, proven_size=None, n_threads=1):
+    def __init__(self, support_size=5, *, exclude_own=True, width=1, proven_size=None, n_threads=1):
         self.support_size = support_size
         self.exclude_own = exclude_own
         self.width = width

@@ -88,7 +88,7 @@ def best_subsets(
     sources=None,
     exclude_own=True,
     max_support: int = 20,
-    width: int = 2,
+    width: int = 1,
     proven_size: int | None = None,
     n_threads: int = 1,
     validate: bool = True,

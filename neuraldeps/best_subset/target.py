@@ -26,7 +26,7 @@ EXCHANGE_OPTIMAL, PROVEN, DEPENDENT = 0, 1, 2
 
 _LARGEST = 16  # columns from the largest cross moments
 _BEYOND = 2  # sizes searched beyond those wanted
-_PASSES = 2  # growing and shrinking
+_PASSES = 1  # growing and shrinking
 
 
 class Buffers(NamedTuple):
