@@ -28,6 +28,10 @@ from timing import alternate
 
 SIZE = 20
 SHOWN = (2, 3, 4, 6, 10, 20)
+SPLICING = {
+    "abess": {},
+    "abess, all sources": {"important_search": 0, "covariance_update": True},
+}
 log = logging.getLogger("benchmark")
 log.propagate = False
 log.addHandler(logging.StreamHandler())
@@ -45,12 +49,14 @@ def pursue(gram, target):
     return orthogonal_mp_gram(without, cross, n_nonzero_coefs=SIZE, return_path=True)
 
 
-def splice(design, target, size=None):
+def splice(design, target, size=None, **options):
     """Run abess over sizes 1 .. SIZE, or at one of them; coefficients without the target's."""
     from abess.linear import LinearRegression
 
     sizes = range(1, SIZE + 1) if size is None else [size]
-    model = LinearRegression(support_size=sizes, fit_intercept=False, ic_type="loss", thread=1)
+    model = LinearRegression(
+        support_size=sizes, fit_intercept=False, ic_type="loss", thread=1, **options
+    )
     return model.fit(np.delete(design, target, 1), design[:, target]).coef_
 
 
@@ -63,7 +69,7 @@ def relative_error(gram, target, support):
 def errors_of_peers(gram, design, targets):
     """Mean relative RMSE of CovLasso's supports, of pursuit's and of abess' at the sizes shown."""
     path = covlasso_path(gram, targets=targets, max_support=SIZE, validate=False)
-    found = {"covlasso, refitted": [], "orthogonal_mp_gram": [], "abess": []}
+    found = {"covlasso, refitted": [], "orthogonal_mp_gram": []} | {name: [] for name in SPLICING}
     for size in SHOWN:
         lasso = path.at_support_size(size)
         rows = {name: [] for name in found}
@@ -72,9 +78,10 @@ def errors_of_peers(gram, design, targets):
             rows["covlasso, refitted"].append(relative_error(gram, target, used))
             support = np.flatnonzero(pursue(gram, target)[:, size - 1])
             rows["orthogonal_mp_gram"].append(relative_error(gram, target, support))
-            support = np.flatnonzero(splice(design, target, size))
-            support += support >= target
-            rows["abess"].append(relative_error(gram, target, support))
+            for name, options in SPLICING.items():
+                support = np.flatnonzero(splice(design, target, size, **options))
+                support += support >= target
+                rows[name].append(relative_error(gram, target, support))
         for name, errors in rows.items():
             found[name].append(np.mean(errors))
     return found
@@ -85,9 +92,9 @@ def bench_peers(name, gram, design, rounds, n_sampled):
     n = len(gram)
     targets = np.sort(np.random.default_rng(0).choice(n, n_sampled, replace=False))
     functions, count, errors = {}, {}, errors_of_peers(gram, design, targets)
-    for width, proven in ((1, 2), (2, 2), (4, 2), (8, 2)):
+    for width in (1, 2, 8):
         solver = f"ours, width {width}"
-        given = {"max_support": SIZE, "width": width, "proven_size": proven, "validate": False}
+        given = {"max_support": SIZE, "width": width, "proven_size": 2, "validate": False}
         functions[solver] = partial(best_subsets, gram, **given)
         count[solver] = n
         found = best_subsets(gram, targets=targets, **given)
@@ -96,8 +103,9 @@ def bench_peers(name, gram, design, rounds, n_sampled):
         errors[solver] = relative[np.subtract(SHOWN, 1)]
     functions["covlasso, refitted"] = partial(covlasso_path, gram, validate=False)
     functions["orthogonal_mp_gram"] = lambda: [pursue(gram, t) for t in targets]
-    functions["abess"] = lambda: [splice(design, t) for t in targets]
-    count |= {"covlasso, refitted": n, "orthogonal_mp_gram": n_sampled, "abess": n_sampled}
+    for peer, options in SPLICING.items():
+        functions[peer] = lambda given=options: [splice(design, t, **given) for t in targets]
+    count |= {"covlasso, refitted": n} | dict.fromkeys(["orthogonal_mp_gram", *SPLICING], n_sampled)
     seconds = alternate(functions, rounds)
     each = {solver: seconds[solver] / count[solver] for solver in functions}
     return [

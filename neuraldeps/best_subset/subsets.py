@@ -15,7 +15,9 @@ STATUS = {
     EXCHANGE_OPTIMAL: "exchange-optimal",
     DEPENDENT: "dependent",
 }
-_ALL_TRIPLES = 1024  # sources up to which the best triple is proven unless told otherwise
+# sources up to which the best triple, and the best pair, are proven unless told otherwise
+_ALL_TRIPLES = 1024
+_ALL_PAIRS = 8192
 
 
 @dataclass(frozen=True)
@@ -135,8 +137,8 @@ def best_subsets(
         longer.
     proven_size : {1, 2, 3}, optional
         Up to this size the best set is found by exhaustion, with bounds, and is proven. Default: 3 up
-        to 1024 sources, 2 above. Bounds on n sources take n^2 operations for pairs and n^3 for
-        triples, once for all targets, and n^2 numbers for triples.
+        to 1024 sources, 2 up to 8192, 1 above. Bounds on n sources take n^2 operations for pairs and
+        n^3 for triples, once for all targets, and n^2 numbers for triples.
     n_threads : int
         Threads; results are the same bytes for any number.
     validate : bool
@@ -182,7 +184,7 @@ def best_subsets(
     )
     n_sources = len(problem.second_moment)
     if proven_size is None:
-        proven_size = 3 if n_sources <= _ALL_TRIPLES else 2
+        proven_size = 3 if n_sources <= _ALL_TRIPLES else 2 if n_sources <= _ALL_PAIRS else 1
     if check_positive_integer(proven_size, "proven_size") > 3:
         raise ValueError(f"proven_size={proven_size}; exhaustion goes up to 3 sources.")
     answer = find_subsets(
