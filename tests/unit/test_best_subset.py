@@ -14,6 +14,13 @@ import neuraldeps.best_subset.estimator
 import neuraldeps.best_subset.subsets
 from neuraldeps import BestSubset
 from neuraldeps.best_subset import DEPENDENT, EXCHANGE_OPTIMAL, PROVEN, best_subsets
+from neuraldeps.best_subset.exhaustion import (
+    best_pair,
+    best_triple,
+    reach_of_pairs,
+    reach_of_triples,
+)
+from neuraldeps.best_subset.scan import make_scan
 from neuraldeps.covlasso import MomentError, covlasso_path
 from tests.fuzz_best_subset import Tally, check_problem, fuzz
 from tests.unit.test_covlasso_edges import BAD_MOMENTS, NAMED, moments_of
@@ -68,6 +75,46 @@ def test_more_sources_than_are_looked_at_together_hide_no_better_pair():
         best = ((x * x - 2 * r * x * y + y * y) / (1 - r * r)).max()
         error = found.squared_error[row, 1] / moment[target, target]
         assert error == pytest.approx(1 - best, rel=1e-10)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_exhaustion_misses_no_pair_or_triple_whose_sources_are_weak_alone(seed):
+    """The target is a difference of near copies (beside a third source): where the bound is tight."""
+    generator = np.random.default_rng(seed)
+    logits = generator.standard_normal((2000, 14))
+    apart = 0.3 * generator.standard_normal(2000)
+    logits[:, 9] = logits[:, 4] + apart
+    logits[:, 4] -= apart
+    for size in (2, 3):
+        target = logits[:, 9] - logits[:, 4] + 0.1 * logits[:, 11] * (size == 3)
+        target += 0.02 * logits[:, :4].sum(axis=1)
+        moment, power = moments_of(logits), (target**2).mean()
+        scale = 1 / np.sqrt(np.diagonal(moment))
+        cross = logits.T @ target / 2000 * scale / np.sqrt(power)
+        member, trial, n = np.zeros(3, np.int64), np.zeros(3, np.int64), 14
+        pairs, triples = np.zeros(n), np.zeros((n, n))
+        row, scratch = np.zeros(n), np.zeros((2, n))
+        reach_of_pairs(moment, scale, 0, n, row, pairs)
+        reach_of_triples(moment, scale, 0, n, row, scratch[0], triples)
+        sets = list(combinations(range(n), size))
+        explained = [
+            cross[list(c)]
+            @ np.linalg.solve(
+                moment[np.ix_(c, c)] * np.outer(scale[list(c)], scale[list(c)]), cross[list(c)]
+            )
+            for c in sets
+        ]
+        best = sets[int(np.argmax(explained))]
+        assert set(best) >= {4, 9}
+        own, met = np.int64(-1), 0.999 * max(explained)  # so that bounds leave out what they can
+        if size == 2:
+            found = best_pair(moment, scale, cross, own, pairs, met, member)
+        else:
+            found = best_triple(
+                moment, scale, cross, own, triples, met, member, trial, scratch, make_scan(3)
+            )
+        assert found
+        assert sorted(member[:size].tolist()) == list(best)
 
 
 def test_no_exchange_lowers_the_error(second_moment):
