@@ -3,14 +3,19 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from neuraldeps.best_subset import BestSubset
     from neuraldeps.covlasso import CovLasso
 
-__all__ = ["CovLasso", "__version__"]
+__all__ = ["BestSubset", "CovLasso", "__version__"]
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """Load the estimator on first use: a job that needs none of it does not pay for it."""
+    """Load an estimator on first use: a job that needs none of it does not pay for it."""
+    if name == "BestSubset":
+        from neuraldeps.best_subset import BestSubset
+
+        return BestSubset
     if name == "CovLasso":
         from neuraldeps.covlasso import CovLasso
 

@@ -71,6 +71,14 @@ def trained_logits(n_features, *, n_classes=1000, n_images=50_000, n_epochs=10, 
     return logits * (LOGIT_SCALE / logits.std())
 
 
+def low_rank_gram(n):
+    """A random second moment of rank 512, its spectrum decaying."""
+    generator = np.random.default_rng(n)
+    factor = generator.standard_normal((512, n), dtype=np.float64) / np.sqrt(512)
+    factor *= (1 + np.arange(512))[:, None] ** -0.5
+    return factor.T @ factor
+
+
 def compressed_logits(logits):
     """A square root `F` of the second moment (rank, n): `F.T @ F = logits.T @ logits / N`.
 

@@ -21,31 +21,15 @@ import numpy as np
 
 from neuraldeps.covlasso import covlasso_path, solve_covlasso
 
-from data import load_or_make
+from data import load_or_make, low_rank_gram
 from peers import ONE_BY_ONE, Peers
+from timing import alternate
 
 GOAL = 1e-10
 log = logging.getLogger("benchmark")
 log.propagate = False
 log.addHandler(logging.StreamHandler())
 log.setLevel(logging.INFO)
-
-
-def cpu_time(function):
-    start = time.process_time()
-    function()
-    return time.process_time() - start
-
-
-def alternate(functions, rounds):
-    """Median CPU seconds of each function, the rounds going through all of them in turn."""
-    for function in functions.values():
-        function()
-    times = {name: [] for name in functions}
-    for _ in range(rounds):
-        for name, function in functions.items():
-            times[name].append(cpu_time(function))
-    return {name: float(np.median(values)) for name, values in times.items()}
 
 
 def relative_gap(gram, target, alpha, coef):
@@ -145,14 +129,6 @@ def bench_path(name, gram, design, size, rounds, n_sampled):
 def read_rows(gram, picked):
     """Read as many rows of the Gram as a support has categories: what no solver can avoid."""
     return [gram[rows].sum() for rows in picked]
-
-
-def low_rank_gram(n):
-    """A random second moment of rank 512, its spectrum decaying."""
-    generator = np.random.default_rng(n)
-    factor = generator.standard_normal((512, n), dtype=np.float64) / np.sqrt(512)
-    factor *= (1 + np.arange(512))[:, None] ** -0.5
-    return factor.T @ factor
 
 
 def bench_everything(n, size, threads):

@@ -251,7 +251,7 @@ def _further_attempts(attempt, found, problem):
     ]
 
 
-def _solve_rows(problem, rows, alpha_stop, floor, at_alpha, limit, last_only):
+def solve_rows(problem, rows, alpha_stop, floor, at_alpha, limit, last_only):
     """Solve the targets at `rows`; what was found, and for which rows."""
     n_sources, by_path = len(problem.second_moment), not at_alpha
     expected = min(limit, 256 if by_path else 64)
@@ -426,7 +426,7 @@ def solve_targets(
     limit = n_sources if max_support is None else min(max_support, n_sources)
 
     def solve(rows):
-        return _solve_rows(problem, rows, alpha_stop, floor, at_alpha, limit, last_only)
+        return solve_rows(problem, rows, alpha_stop, floor, at_alpha, limit, last_only)
 
     if n_threads == 1:
         solved = [solve(rows) for rows in chunks]

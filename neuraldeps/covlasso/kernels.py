@@ -25,20 +25,22 @@ _LINE = 8  # float64 in a cache line: vectors that straddle two cost twice as mu
 BLOCK = 64  # values that are counted before any is looked at
 
 
-def forget_stale_code(folder: Path) -> None:
-    """Remove compiled code older than a source file of the folder.
+def forget_stale_code(folder: Path, *called: Path) -> None:
+    """Remove the folder's compiled code older than a source file of it or of the folders it calls.
 
     Numba compiles anew what stands in a file that changed, but not what calls it from another.
     """
-    newest = max(source.stat().st_mtime for source in folder.glob("*.py"))
+    sources = (source for place in (folder, *called) for source in place.glob("*.py"))
+    newest = max(source.stat().st_mtime for source in sources)
     for index in folder.glob("__pycache__/*.nbi"):
         with suppress(FileNotFoundError):  # another process that starts may be quicker
             if index.stat().st_mtime < newest:
                 index.unlink()
 
 
-if os.access(Path(__file__).parent, os.W_OK):
-    forget_stale_code(Path(__file__).parent)
+FOLDER = Path(__file__).parent
+if os.access(FOLDER, os.W_OK):
+    forget_stale_code(FOLDER)
 
 
 def _multiply_add(typing_context, a, b, c):

@@ -26,7 +26,7 @@ PRECISION_FLOOR = 1e-8
 _COPIED = 2048  # categories: up to here a copy costs little memory and saves much time
 
 
-def _pose(
+def pose(
     second_moment, cross_moment, target_second_moment, targets, sources, exclude_own, validate
 ) -> Problem:
     """Check the moments and arrange them for the kernels."""
@@ -178,7 +178,7 @@ def covlasso_path(
     n_threads = check_positive_integer(n_threads, "n_threads")
     if not (isinstance(alpha_min, Real) and np.isfinite(alpha_min) and alpha_min >= 0):
         raise ValueError(f"alpha_min={alpha_min}; it must be one number, finite and not negative.")
-    problem = _pose(
+    problem = pose(
         second_moment, cross_moment, target_second_moment, targets, sources, exclude_own, validate
     )
     result = solve_targets(
@@ -270,7 +270,7 @@ def solve_covlasso(
     n_threads = check_positive_integer(n_threads, "n_threads")
     if support_size is not None:
         support_size = check_positive_integer(support_size, "support_size")
-    problem = _pose(
+    problem = pose(
         second_moment, cross_moment, target_second_moment, targets, sources, exclude_own, validate
     )
     n_targets = problem.targets.size

@@ -10,6 +10,7 @@ from neuraldeps.covlasso.kernels import forget_stale_code
 ROOT = Path(__file__).parents[2]
 CODE = """
 import hashlib, numpy as np
+from neuraldeps.best_subset import best_subsets
 from neuraldeps.covlasso import covlasso_path, solve_covlasso
 from neuraldeps.dependencies.scoring import Candidates, evaluate
 from neuraldeps.logits.store import LogitsFile
@@ -19,7 +20,9 @@ gram = logits.T @ logits / 500
 path = covlasso_path(gram, max_support=12)
 alpha = 0.05 * path.alpha_max
 solution = solve_covlasso(gram, alpha=alpha)
+subsets = best_subsets(gram, max_support=6)
 found = [path.alpha, path.coef, path.dual_gap, solution.coef, solution.dual_gap]
+found += [subsets.support, subsets.coef, subsets.squared_error]
 digest = hashlib.sha256(b"".join(array.tobytes() for array in found))
 candidates = Candidates.from_padded(path.targets, path.support, path.coef)
 file = LogitsFile({logits!r})
@@ -62,3 +65,15 @@ def test_code_compiled_before_a_source_file_changed_is_forgotten(tmp_path):
     (cache / "new.nbi").touch()
     forget_stale_code(tmp_path)
     assert [path.name for path in cache.iterdir()] == ["new.nbi"]
+
+
+def test_code_is_forgotten_when_what_it_calls_has_changed(tmp_path):
+    caller, called = tmp_path / "caller", tmp_path / "called"
+    for path, age in (("caller/a.py", 50), ("caller/__pycache__/a.nbi", 20), ("called/b.py", 10)):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+        os.utime(tmp_path / path, (1e9 - age, 1e9 - age))
+    forget_stale_code(caller)
+    assert list(caller.glob("__pycache__/*"))
+    forget_stale_code(caller, called)
+    assert not list(caller.glob("__pycache__/*"))

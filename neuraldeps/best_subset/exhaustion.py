@@ -1,0 +1,167 @@
+"""The best pair and the best triple, proven: every other one is tried, or bounded away.
+
+For two sources with normalised cross moments `x` and `y`, `|y| <= |x|`, and correlation `r`,
+
+    explained = (x^2 - 2 r x y + y^2) / (1 - r^2)  <=  2 x^2 / (1 - |r|),
+
+so a source whose largest correlation with any other is `R` is in no pair that explains more than
+`best` unless `2 x^2 > best (1 - R)`. Given a third source `i`, the same holds of what is left of the
+two after regression on `i`, with `R_ij` the largest partial correlation of `j`. `R` depends on the
+sources alone and serves all targets.
+"""
+
+import numpy as np
+from numba import njit
+
+from neuraldeps.best_subset.columns import GAIN, INDEPENDENT
+from neuraldeps.best_subset.scan import solve
+from neuraldeps.covlasso.kernels import OPTIONS, largest_above, multiply_add
+
+_MOST = np.sqrt(1.0 - INDEPENDENT)  # two sources of a set are not correlated more than this
+
+
+@njit(**OPTIONS)
+def reach_of_pairs(second_moment, scale, start, stop, row, reach):
+    """Fill reach[start:stop]: the largest correlation of a source with another."""
+    n_sources = scale.size
+    for i in range(start, stop):
+        moments, factor = second_moment[i], scale[i]
+        for j in range(n_sources):
+            row[j] = moments[j] * (factor * scale[j])
+        row[i] = 0.0
+        reach[i] = min(largest_above(row[:n_sources], 0.0), _MOST)
+
+
+@njit(**OPTIONS)
+def _rest_of(second_moment, scale, i, rest):
+    """Fill 1 / sqrt(1 - r_ij^2) for every source j, 0 for those dependent on source i."""
+    moments, factor = second_moment[i], scale[i]
+    for j in range(scale.size):
+        r = moments[j] * (factor * scale[j])
+        y = multiply_add(-r, r, 1.0)
+        rest[j] = 1.0 / np.sqrt(y) if (y > INDEPENDENT) & (scale[j] > 0.0) else 0.0
+    rest[i] = 0.0
+
+
+@njit(**OPTIONS)
+def reach_of_triples(second_moment, scale, start, stop, row, rest, reach):
+    """Fill reach[start:stop]: the largest partial correlation of j with another source, given i."""
+    n_sources = scale.size
+    for i in range(start, stop):
+        _rest_of(second_moment, scale, i, rest)
+        given = second_moment[i]
+        for j in range(n_sources):
+            moments, square = second_moment[j], scale[i] * scale[i]
+            shared = given[j] * square
+            for other in range(n_sources):
+                left = multiply_add(-shared, given[other], moments[other])
+                row[other] = left * (scale[other] * rest[other])
+            row[j] = 0.0
+            largest = largest_above(row[:n_sources], 0.0) * scale[j] * rest[j]
+            reach[i, j] = min(largest, _MOST)
+
+
+@njit(**OPTIONS)
+def _count_partners(moments, scale, cross, factor, own, need):
+    """How many sources, beside one that explains own^2, explain more than `need`."""
+    above = 0
+    for j in range(cross.size):
+        r = moments[j] * (factor * scale[j])
+        x = multiply_add(-r, own, cross[j])
+        y = multiply_add(-r, r, 1.0)
+        above += 1 if (x * x > need * y) & (y > INDEPENDENT) else 0
+    return above
+
+
+@njit(**OPTIONS)
+def best_pair(second_moment, scale, cross, own, reach, explained, member):
+    """Look for a pair that explains more than `explained`, and more than any other.
+
+    Returns whether there is one; it is put into `member`.
+    """
+    bar, found = explained, False
+    for i in range(cross.size):
+        bar = max(bar, cross[i] * cross[i])
+    bar += GAIN
+    for i in range(cross.size):
+        square = cross[i] * cross[i]
+        need = bar - square
+        if 2.0 * square <= bar * (1.0 - reach[i]):
+            continue
+        moments, factor = second_moment[i], scale[i]
+        if _count_partners(moments, scale, cross, factor, cross[i], need) == 0:
+            continue
+        for j in range(cross.size):
+            r = moments[j] * (factor * scale[j])
+            x = multiply_add(-r, cross[i], cross[j])
+            y = multiply_add(-r, r, 1.0)
+            if x * x > need * y and y > INDEPENDENT and j != own:
+                need = x * x / y
+                member[0], member[1] = min(i, j), max(i, j)
+                found = True
+        bar = need + square
+    return found
+
+
+@njit(**OPTIONS)
+def _regress(second_moment, scale, cross, i, rest, left):
+    """Fill the normalised cross moments left after regression on source `i`."""
+    _rest_of(second_moment, scale, i, rest)
+    moments, factor, own = second_moment[i], scale[i], cross[i]
+    for j in range(cross.size):
+        r = moments[j] * (factor * scale[j])
+        left[j] = multiply_add(-r, own, cross[j]) * rest[j]
+
+
+@njit(**OPTIONS)
+def _count_thirds(moments, given, scale, rest, left, shared, factor, own, need):
+    """How many sources, beside two that explain all but `need`, explain more than it."""
+    above = 0
+    for j in range(left.size):
+        r = multiply_add(-shared, given[j], moments[j]) * (factor * (scale[j] * rest[j]))
+        x = multiply_add(-r, own, left[j])
+        y = multiply_add(-r, r, 1.0)
+        above += 1 if (x * x > need * y) & (y > INDEPENDENT) else 0
+    return above
+
+
+@njit(**OPTIONS)
+def best_triple(second_moment, scale, cross, own, reach, explained, member, trial, scratch, scan):
+    """Look for a triple that explains more than `explained`, and more than any other.
+
+    `explained` is at least what the best pair explains. Of a triple, `i` is the source with the
+    largest cross moment, `j` that of the others which explains more beside it. Returns whether
+    there is one; it is put into `member`.
+    """
+    rest, left = scratch[0, : cross.size], scratch[1, : cross.size]
+    bar, found = explained + GAIN, False
+    for i in range(cross.size):
+        square, most = cross[i] * cross[i], abs(cross[i])
+        if most == 0.0:
+            continue
+        _regress(second_moment, scale, cross, i, rest, left)
+        given, limits = second_moment[i], reach[i]
+        for j in range(cross.size):
+            next_square = left[j] * left[j]
+            need = bar - square
+            if 2.0 * next_square <= need * (1.0 - limits[j]) or abs(cross[j]) > most or j == own:
+                continue
+            need -= next_square
+            moments, shared = second_moment[j], given[j] * scale[i] * scale[i]
+            factor = scale[j] * rest[j]
+            count = _count_thirds(moments, given, scale, rest, left, shared, factor, left[j], need)
+            if count == 0:
+                continue
+            for third in range(cross.size):
+                share = factor * (scale[third] * rest[third])
+                r = multiply_add(-shared, given[third], moments[third]) * share
+                x = multiply_add(-r, left[j], left[third])
+                y = multiply_add(-r, r, 1.0)
+                if x * x > need * y and y > INDEPENDENT and third != own:
+                    trial[0], trial[1], trial[2] = i, j, third
+                    after = solve(second_moment, scale, cross, trial, np.int64(3), scan)
+                    if after > bar:
+                        bar, need, found = after, x * x / y, True
+                        for q in range(3):
+                            member[q] = trial[q]
+    return found
