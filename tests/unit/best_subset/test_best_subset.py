@@ -23,7 +23,7 @@ from neuraldeps.best_subset.exhaustion import (
 from neuraldeps.best_subset.scan import make_scan
 from neuraldeps.covlasso import MomentError, covlasso_path
 from tests.fuzz_best_subset import Tally, check_problem, fuzz
-from tests.unit.test_covlasso_edges import BAD_MOMENTS, NAMED, moments_of
+from tests.unit.covlasso.test_edges import BAD_MOMENTS, NAMED, moments_of
 
 
 @pytest.fixture(scope="module")
