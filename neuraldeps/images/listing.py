@@ -34,7 +34,9 @@ def find_split(root: str, split: str, key: str) -> str:
         If there is none: timm would list everything.
     """
     if os.path.isfile(root):
-        raise InputError(f"{key}.origin_split is {split!r}, but {root} is one file; remove it")
+        raise InputError(
+            f"{key}.origin_split is {split!r}, but {root} is one file; remove origin_split"
+        )
     name = split.split("[")[0]
     names = next((names for names in SPLIT_FOLDERS if name in names), (name,))
     for folder in (name, *names):
@@ -42,7 +44,7 @@ def find_split(root: str, split: str, key: str) -> str:
             return found
     raise InputError(
         f"{key}.origin_split is {split!r}, but {root} has no folder {' or '.join(names)}; "
-        "correct it, or give the folder itself as data_dir"
+        "correct origin_split, or give the folder itself as data_dir"
     )
 
 

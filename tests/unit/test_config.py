@@ -539,7 +539,7 @@ def test_keys_in_the_documents_are_there(page):
     begins = {key.partition(".")[0] for key in RENAMED_KEYS} | set(Run.model_fields)
     for word in re.findall(r"`([a-z_]+(?:\.[a-z_0-9<>]+)+)(?:`|:)", page.read_text()):
         path = tuple(word.split("."))
-        if path[0] in begins and path[-1] not in ("csv", "md", "json", "py"):
+        if path[0] in begins and path[-1] not in ("csv", "md", "json", "py", "smk"):
             assert not find_place(Run, path).within, word
 
 

@@ -173,4 +173,4 @@ def test_a_network_of_another_image_size_is_refused():
 def test_a_transformer_takes_the_size_of_the_images():
     spec = {"architecture": "test_vit"}
     network = build_network("net", spec, 7, data_config(32))
-    assert describe_network("net", spec, network, 7)["input_size"] == [1, 32, 32]
+    assert describe_network("net", spec, network, 7).input_size == [1, 32, 32]
