@@ -183,6 +183,7 @@ FLOORS = [
     "palette",
     "seeds",
     "covlasso",
+    "best_subset",
     "refit",
     "estimators",
     "weight_penalties",

@@ -16,12 +16,13 @@ OUTLYING = SYNSETS[::5]  # as many as ImageNet-O has
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Folders as ImageNet's, with one empty file for every image that is never opened."""
+    """Folders as ImageNet's, with a file of one byte for every image, which is never opened."""
     folder = tmp_path_factory.mktemp("imagenet")
+    (folder / "data/imagenet/train").mkdir(parents=True)  # planned with, never listed
     for name, synsets in ("imagenet/val", SYNSETS), ("imagenet-o", OUTLYING):
         for synset in synsets:
             (folder / "data" / name / synset).mkdir(parents=True)
-            (folder / "data" / name / synset / "0.JPEG").touch()
+            (folder / "data" / name / synset / "0.JPEG").write_bytes(b"0")
     return folder
 
 
