@@ -303,8 +303,8 @@ def _repair_knots(problem, result, limit) -> Result:
         if not point.dual_gap < result.dual_gap[t, q]:
             continue
         if size > limit:
-            result.below[t], result.status[t] = size, homotopy.REACHED_SUPPORT
-            result.n_knots[t] = q
+            result.status[t] = homotopy.REACHED_SUPPORT
+            _cut(result, t, q, size)
             continue
         missing = ((0, 0), (0, 0), (0, max(0, size - result.coef.shape[2])))
         if missing[2][1]:
@@ -340,13 +340,13 @@ def _repair_knot(problem, result, t, q):
     point = repair(*given, alpha, *known, goal)
     is_event = q + 1 < result.n_knots[t] or result.status[t] == homotopy.REACHED_SUPPORT
     for _ in range(_MOVES if is_event else 0):
-        if point.support.size <= result.active_size[t, q]:
+        if point.support.size <= result.active_size[t, q] or point.dual_gap > TOLERANCE * moment:
             break
         above = penalty_above(second_moment, alpha, point, result.active_size[t, q])
         if not alpha < above < result.alpha[t, q - 1]:
             break
         moved = repair(*given, above, *known, goal)
-        if moved.dual_gap > TOLERANCE * moment:
+        if not moved.dual_gap <= TOLERANCE * moment:
             break
         alpha, point = above, moved
     return alpha, point
@@ -374,21 +374,14 @@ def _refuse_inconsistent(problem, result):
 
 def _end_uncertified(problem, result) -> Result:
     """End each path above its first knot that is not certified; the first of all knots stays."""
-    moment = problem.target_second_moment
-    number = np.arange(result.alpha.shape[1])
-    certified = result.dual_gap <= TOLERANCE * moment[:, None]
-    failed = ~certified & (number < result.n_knots[:, None])
+    goal = TOLERANCE * problem.target_second_moment[:, None]
+    known = np.arange(result.alpha.shape[1]) < result.n_knots[:, None]
+    failed = known & ~(result.dual_gap <= goal)
     for t in np.flatnonzero(failed.any(axis=1)):
         q = int(failed[t].argmax())
         result.status[t] = UNCERTIFIED
         if q > 0:
-            result.below[t], result.n_knots[t] = result.active_size[t, q], q
-    beyond = number >= result.n_knots[:, None]
-    for values in (result.alpha, result.squared_error, result.dual_gap, result.residual):
-        values[beyond] = np.nan
-    for values in (result.active_size, result.support_size, result.coef):
-        values[beyond] = 0
-    result.support[beyond] = -1
+            _cut(result, t, q, result.active_size[t, q])
     kept = int(result.n_knots.max())
     return result._replace(
         **{
@@ -397,6 +390,16 @@ def _end_uncertified(problem, result) -> Result:
             if values.ndim > 1 and values.shape[1] > kept
         }
     )
+
+
+def _cut(result, t, q, size):
+    """End the path of one target above knot `q`, towards which it uses `size` categories."""
+    result.n_knots[t], result.below[t] = q, size
+    for values in (result.alpha, result.squared_error, result.dual_gap, result.residual):
+        values[t, q:] = np.nan
+    for values in (result.active_size, result.support_size, result.coef):
+        values[t, q:] = 0
+    result.support[t, q:] = -1
 
 
 def solve_targets(

@@ -70,7 +70,7 @@ STALLED = 5
 INDEFINITE = 6
 CRAMPED = 7  # more categories are active than the buffers hold
 
-_INDEFINITE = -1e-6  # of a second moment: rounding alone explains no pivot as negative as this
+_INDEFINITE = -1e-2  # of a second moment: less than that, rounding of near copies explains
 _NEAR = 0.7  # of alpha: correlations as large as this join the working set
 _ZERO = 1e-13  # of alpha_max: a coefficient that moves its own correlation by less is a zero
 _TAKES_PART = 1e-3  # least part, as a fraction, that an exchanged category has in the other
@@ -138,50 +138,57 @@ def _next_exit(state, size, high):
 
 
 @njit(**INLINE)
-def _record(knots, slot, alpha, state, size, used, zero):
-    """Store the solution at `alpha`; a coefficient that is zero to rounding is a zero."""
-    knots.alpha[slot] = alpha
-    knots.size[slot] = size
-    knots.used[slot] = used
-    knots.exchanged[slot] = False
-    for i in range(size):
-        value = state.point[i] - alpha * state.direction[i]
-        knots.support[slot, i] = state.columns[state.active[i]]
-        knots.sign[slot, i] = state.sign[i]
-        knots.coef[slot, i] = value if _is_used(state, i, value, zero) else 0.0
-
-
-@njit(**INLINE)
-def _is_used(state, i, value, zero):
+def _is_used(state, i, alpha, zero):
     """Whether a coefficient has its sign, and is more than rounding makes of a zero."""
-    return value * state.sign[i] * state.moment[state.active[i]] > zero
+    value = state.point[i] - alpha * state.direction[i]
+    return value * state.sign[i] * state.moment[i] > zero
 
 
 @njit(**INLINE)
-def _count_used(state, size, high, low, zero):
-    """Active categories that are used somewhere between two penalties."""
+def _count_used(state, size, alpha, zero):
+    """Active categories whose coefficient at a penalty is not zero."""
     count = np.int64(0)
     for i in range(size):
-        upper = state.point[i] - high * state.direction[i]
-        lower = state.point[i] - low * state.direction[i]
-        if _is_used(state, i, upper, zero) or _is_used(state, i, lower, zero):
-            count += 1
+        count += 1 if _is_used(state, i, alpha, zero) else 0
     return count
 
 
 @njit(**INLINE)
-def _find_exchanged(state, size, alpha, entering, sign):
+def _record(knots, slot, high, alpha, state, size, zero):
+    """Store the solution at `alpha`, at the end of a segment that began at `high`.
+
+    Returns how many categories are used there, and how many anywhere on the segment.
+    """
+    knots.alpha[slot] = alpha
+    knots.size[slot] = size
+    knots.exchanged[slot] = False
+    here, used = size, size
+    for i in range(size):
+        value = state.point[i] - alpha * state.direction[i]
+        knots.support[slot, i] = state.columns[state.active[i]]
+        knots.sign[slot, i] = state.sign[i]
+        knots.coef[slot, i] = value
+        if not value * state.sign[i] * state.moment[i] > zero:
+            knots.coef[slot, i] = 0.0
+            here -= 1
+            used -= 0 if _is_used(state, i, high, zero) else 1
+    return here, used
+
+
+@njit(**INLINE)
+def _find_exchanged(second_moment, state, size, alpha, entering, sign):
     """The active category whose place one that depends on them all takes, or -1.
 
     Its coefficient is the first to meet zero when the dependent category's grows and theirs make
     up for it.
     """
     solve_dependence(state, size, entering)
+    source = state.columns[entering]
+    moment = second_moment[source, source]
     least, leaving = np.inf, -1
     for i in range(size):
         share = sign * state.sign[i] * state.share[i]
-        part = share * np.sqrt(state.moment[state.active[i]] / state.moment[entering])
-        if part > _TAKES_PART:
+        if share * np.sqrt(state.moment[i] / moment) > _TAKES_PART:
             value = state.sign[i] * (state.point[i] - alpha * state.direction[i])
             if value < least * share:
                 least, leaving = max(value, 0.0) / share, i
@@ -245,10 +252,9 @@ def _attempt(
     tolerance, zero = ABSOLUTE_TOLERANCE * alpha, _ZERO * alpha
     # int64 from the start: a literal 0 would have every callee compiled a second time.
     size, n_blocked, n_knots, n_checked = np.int64(0), np.int64(0), np.int64(1), np.int64(0)
-    n_idle, least = 0, np.int64(0)
-    exchanged = False
+    n_idle, least, exchanged = 0, np.int64(0), False
     status = REACHED_ALPHA
-    _record(knots, 0, alpha, state, size, size, zero)
+    here, knots.used[0] = _record(knots, 0, alpha, alpha, state, size, zero)
     while alpha > alpha_stop:
         if n_knots > n_checked + GROUP:
             first, n_checked = n_checked, n_checked + GROUP
@@ -282,13 +288,14 @@ def _attempt(
         low = max(alpha_stop, exit_alpha)
         next_alpha, entering, sign = _next_entry(state, n_columns, low, alpha, tolerance)
         if next_alpha < alpha * (1.0 - 1e-14):
-            least = max(least, _count_used(state, size, alpha, next_alpha, zero))
+            if n_knots >= knots.alpha.size:
+                return OUT_OF_KNOTS, n_knots
+            here, used = _record(knots, n_knots, alpha, next_alpha, state, size, zero)
+            least = max(least, used)
             if least > max_support:
                 status = REACHED_SUPPORT
                 break
-            if n_knots >= knots.alpha.size:
-                return OUT_OF_KNOTS, n_knots
-            _record(knots, n_knots, next_alpha, state, size, least, zero)
+            knots.used[n_knots] = least
             n_knots += 1
             n_idle, least = 0, np.int64(0)
             if exchanged:
@@ -297,7 +304,9 @@ def _attempt(
         alpha = next_alpha
         if entering >= 0:
             # Those used here go on to be, and without another the next segment is no solution.
-            least = max(least, 1 + _count_used(state, size, alpha, alpha, zero))
+            if here < 0:
+                here = _count_used(state, size, alpha, zero)
+            least = max(least, here + 1)
             if least > max_support:
                 status = REACHED_SUPPORT
                 break
@@ -307,7 +316,7 @@ def _attempt(
             if fraction < _INDEFINITE:
                 return INDEFINITE, n_knots
             if fraction <= PIVOT_TOLERANCE and not exchanged:
-                leaving = _find_exchanged(state, size, alpha, entering, sign)
+                leaving = _find_exchanged(second_moment, state, size, alpha, entering, sign)
                 if leaving >= 0:
                     state.blocked[n_blocked] = state.active[leaving]
                     leave(state, size, leaving, n_columns)
@@ -332,6 +341,7 @@ def _attempt(
             n_blocked, exchanged = np.int64(0), False
         silence(state, size, n_blocked)
         solve_coefficients(state, size)
+        here = np.int64(-1)
         n_idle += 1
         if n_idle > 2 * n_columns + 10:
             status = STALLED
@@ -354,6 +364,15 @@ def _attempt(
         )
         if outcome != REACHED_ALPHA:
             return outcome, n_knots
+    if status == REACHED_SUPPORT:
+        # What is used below the last knot was seen on the working set: what ties there belongs to it.
+        bar = knots.alpha[n_knots - 1] * (1.0 - RELATIVE_TOLERANCE) - tolerance
+        correlation = panel.correlation[(n_knots - 1 - n_checked) % GROUP]
+        for j in range(state.n_columns[0]):
+            correlation[state.columns[j]] = 0.0  # as in `_look_ahead`
+        found, joined = widen(second_moment, cross_moment, correlation, bar, np.int64(0), state)
+        if found > 0:
+            return _MISSED if joined == found else OUT_OF_COLUMNS, n_knots
     return status, n_knots
 
 

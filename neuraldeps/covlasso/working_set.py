@@ -50,10 +50,10 @@ class State(NamedTuple):
     member: np.ndarray  # (n,) bool, sources that are columns, and the own category
     found: np.ndarray  # (C,) int64, sources about to join
     cross: np.ndarray  # (C,) cross moment
-    moment: np.ndarray  # (C,) second moment of the category itself
     base: np.ndarray  # (C,) one row of the second moment
     active: np.ndarray  # (S,) int64
     sign: np.ndarray  # (S,)
+    moment: np.ndarray  # (S,) second moment of the category itself
     factor: np.ndarray  # (S, S) lower triangular
     rows: np.ndarray  # (S, C)
     fit: np.ndarray  # (S,)
@@ -78,10 +78,10 @@ def make_state(n_sources: int, n_columns: int, capacity: int) -> State:
         member=np.zeros(n_sources, np.bool_),
         found=np.empty(n_columns, np.int64),
         cross=aligned(n_columns),
-        moment=np.empty(n_columns),
         base=aligned(n_columns),
         active=np.empty(capacity, np.int64),
         sign=np.empty(capacity),
+        moment=np.empty(capacity),
         factor=aligned(capacity, capacity),
         rows=aligned(capacity, n_columns),
         fit=np.empty(capacity),
@@ -110,7 +110,6 @@ def join(second_moment, cross_moment, state, size, count):
         joining[j] = source
         state.member[source] = True
         state.cross[start + j] = cross_moment[source]
-        state.moment[start + j] = second_moment[source, source]
         residual[j] = cross_moment[source]
         slope[j] = 0.0
     for i in range(size):
@@ -224,6 +223,7 @@ def enter(second_moment, state, size, n_columns, entering, sign):
     state.fit[size] = -fit
     state.active[size] = entering
     state.sign[size] = sign
+    state.moment[size] = moment
     return pivot / moment
 
 
@@ -242,6 +242,7 @@ def leave(state, size, position, n_columns):
     for i in range(position, size - 1):
         state.active[i] = state.active[i + 1]
         state.sign[i] = state.sign[i + 1]
+        state.moment[i] = state.moment[i + 1]
         for k in range(i + 2):
             factor[i, k] = factor[i + 1, k]
     for i in range(position, size - 1):

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from neuraldeps.covlasso import MomentError, UncertifiedError, covlasso_path, solve_covlasso
 from neuraldeps.covlasso.repair import penalty_above, repair
-from tests.fuzz_covlasso import Tally, check_problem, check_support_sizes, fuzz, relative_gap
+from tests.fuzz_covlasso import (
+    Tally,
+    check_problem,
+    check_support_sizes,
+    fuzz,
+    make_problem,
+    relative_gap,
+)
 
 GENERATOR = np.random.default_rng(0)
 FRACTIONS = (0.9, 0.5, 0.1, 1e-2, 1e-4, 1e-6)
@@ -320,6 +327,12 @@ def test_memory_mapped_moments_are_used_in_place(tmp_path):
     np.testing.assert_array_equal(
         covlasso_path(mapped).coef, covlasso_path(NAMED["rank deficient"]).coef
     )
+
+
+def test_rounding_among_near_copies_is_no_indefinite_moment():
+    _, second_moment, _, _ = make_problem(300367)  # 33 categories of rank 6, found by the fuzzer
+    path = covlasso_path(second_moment, max_support=33, targets=[32])
+    assert path.ended_by[0] == "precision"
 
 
 def test_what_cannot_be_certified_is_an_error_that_names_the_target():

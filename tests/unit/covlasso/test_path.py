@@ -86,6 +86,16 @@ def test_few_columns_and_all_of_them_give_the_same_path():
     np.testing.assert_allclose(few.coef, every.coef, rtol=1e-8, atol=1e-12)
 
 
+def test_what_ties_where_a_path_ends_is_looked_at_outside_the_working_set():
+    second_moment = np.ones((19, 19))
+    second_moment[:16, :16] += np.kron(np.eye(4), np.ones((4, 4))) + 0.25 * np.eye(16)
+    with few_columns(2, (1, 2), room=0):
+        solution = solve_covlasso(second_moment, support_size=1, targets=[16])
+    # every source ties at alpha_max; one that equals the target makes all others superfluous
+    assert solution.support[0, 0] in (17, 18)
+    assert solution.coef[0, 0] == pytest.approx(1, abs=1e-7)
+
+
 def test_as_many_ties_as_categories_outgrow_any_working_set():
     tied = np.full((700, 700), 0.5) + 0.5 * np.eye(700)
     path = covlasso_path(tied, max_support=3, targets=[0, 699])
