@@ -109,8 +109,9 @@ def test_two_devices_learn_what_one_learns_from_batches_twice_as_large(tmp_path)
 
     def on_devices(config):
         vit = {"architecture": "test_vit", "model_kwargs": {"img_size": 32}}
-        own = {**config["models"]["resnet"]["train"], "epochs": 2, "lr": 0.02}
-        two = {"batch_size": 32, "devices": 2, "accelerator": "cpu", "strategy": "ddp"}
+        own = {**config["models"]["resnet"]["train"], "epochs": 2, "optimizer": {"lr": 0.02}}
+        trainer = {"devices": 2, "trainer_kwargs": {"accelerator": "cpu", "strategy": "ddp"}}
+        two = {"batch_size": 32, "trainer": trainer}
         config["models"] = {"one": vit | {"train": own}, "two": vit | {"train": own | two}}
         config["robustness"]["models"] = config["generalizability"]["models"] = []
 
