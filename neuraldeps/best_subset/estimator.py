@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from neuraldeps.best_subset.subsets import best_subsets
+from neuraldeps.covlasso.validation import refuse_one_unnamed
 
 
 class BestSubset(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -110,6 +111,7 @@ class BestSubset(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return self._solve(second_moment, cross_moment, target_second_moment)
 
     def _solve(self, second_moment, cross_moment=None, target_second_moment=None) -> Self:
+        refuse_one_unnamed(cross_moment, self.exclude_own)
         found = best_subsets(
             second_moment,
             cross_moment,

@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from neuraldeps.covlasso.path import solve_covlasso
+from neuraldeps.covlasso.validation import refuse_one_unnamed
 
 
 class CovLasso(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -122,11 +123,7 @@ class CovLasso(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def _solve(self, second_moment, cross_moment=None, target_second_moment=None) -> Self:
         within = cross_moment is None
-        if not within and self.exclude_own is True and np.shape(cross_moment)[1:] == (1,):
-            raise ValueError(
-                "Y is one category, and exclude_own=True would leave out source 0; name the source to "
-                "leave out, exclude_own=[i], or [-1] for none."
-            )
+        refuse_one_unnamed(cross_moment, self.exclude_own)
         solution = solve_covlasso(
             second_moment,
             cross_moment,

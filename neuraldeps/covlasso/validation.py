@@ -229,3 +229,12 @@ def check_positive_integer(value, name: str) -> int:
     if value < 1:
         raise ValueError(f"{name}={value}; it must be at least 1.")
     return int(value)
+
+
+def refuse_one_unnamed(cross_moment, exclude_own) -> None:
+    """Refuse a single target whose own source nobody named: it would be source 0 without a word."""
+    if cross_moment is not None and exclude_own is True and np.shape(cross_moment)[1:] == (1,):
+        raise ValueError(
+            "Y is one category, and exclude_own=True would leave out source 0; name the source to "
+            "leave out, exclude_own=[i], or [-1] for none."
+        )

@@ -347,3 +347,11 @@ def test_a_short_fuzz_finds_nothing():
     tally = fuzz(seconds=3, first_seed=1_000_000)
     assert tally.answers > 0
     assert not tally.failures
+
+
+def test_one_target_category_needs_its_own_source_named():
+    rng = np.random.default_rng(0)
+    logits, other = rng.standard_normal((40, 5)), rng.standard_normal((40, 1))
+    with pytest.raises(ValueError, match="would leave out source 0"):
+        BestSubset(support_size=2).fit(logits, other)
+    BestSubset(support_size=2, exclude_own=[-1]).fit(logits, other)
