@@ -1,5 +1,6 @@
 # in:  results/moments/{a}--{b}.zarr, and the logits of both splits
 # out: results/dependencies/covlasso/{source}--{target}.zarr, the exact paths of all target categories;
+#      results/dependencies/best_subset/{source}--{target}.zarr, their best few sources at every size;
 #      results/dependencies/evaluation/{source}--{target}.zarr, every dependency judged on images;
 #      results/dependencies/cases.json, the one of every pair that Table 1 shows;
 #      results/dependencies/correlation/{source}--{target}.zarr and results/dependencies/chord.zarr,
@@ -60,6 +61,60 @@ rule gather_covlasso:
         "../scripts/gather_covlasso.py"
 
 
+rule solve_best_subset:
+    """Find the best few sources of one strided batch of target categories."""
+    input:
+        source="results/moments/{source}--{source}.zarr",
+        target="results/moments/{target}--{target}.zarr",
+        pair=pair_moments,
+    output:
+        part=temp(
+            directory(
+                "results/dependencies/best_subset/{source}--{target}.part{batch}.zarr"
+            )
+        ),
+    log:
+        "logs/solve_best_subset/{source}--{target}.part{batch}.log",
+    benchmark:
+        "logs/benchmarks/solve_best_subset/{source}--{target}.part{batch}.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 2
+    resources:
+        mem_mb=solver_mem_mb,
+        runtime=minutes(60),
+    params:
+        batches=BATCHES,
+        max_support=config["covlasso"]["max_support"],
+        exclude_own=config["covlasso"]["exclude_own"],
+        width=config["best_subset"]["width"],
+        proven_size=config["best_subset"]["proven_size"],
+    script:
+        "../scripts/solve_best_subset.py"
+
+
+rule gather_best_subset:
+    """Gather the batches of one ordered pair of networks in one store."""
+    input:
+        parts=expand(
+            "results/dependencies/best_subset/{{source}}--{{target}}.part{batch}.zarr",
+            batch=range(BATCHES),
+        ),
+    output:
+        subsets=directory("results/dependencies/best_subset/{source}--{target}.zarr"),
+    log:
+        "logs/gather_best_subset/{source}--{target}.log",
+    benchmark:
+        "logs/benchmarks/gather_best_subset/{source}--{target}.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    resources:
+        mem_mb=solver_mem_mb,
+        runtime=minutes(20),
+    script:
+        "../scripts/gather_best_subset.py"
+
+
 rule solve_correlation:
     """Solve some targets of an ordered pair, with their correlations (Figure 3)."""
     input:
@@ -118,6 +173,7 @@ rule evaluate_dependencies:
     """Judge every dependency on the images that it was fitted on and on held-out ones."""
     input:
         paths="results/dependencies/covlasso/{source}--{target}.zarr",
+        subsets="results/dependencies/best_subset/{source}--{target}.zarr",
         within="results/moments/{source}--{source}.zarr",
         pair=pair_moments,
         source=expand("results/logits/{{source}}/{split}.zarr", split=JUDGED_SPLITS),
@@ -137,6 +193,7 @@ rule evaluate_dependencies:
     params:
         dataset=DATASET,
         splits=JUDGED_SPLITS,
+        min_positives=config["tables"]["table1"]["min_positives"],
     script:
         "../scripts/evaluate_dependencies.py"
 
@@ -166,5 +223,6 @@ rule choose_cases:
         cases=config["tables"]["table1"]["cases"],
         support_size=config["tables"]["table1"]["support_size"],
         choose_by=config["tables"]["table1"]["choose_by"],
+        min_positives=config["tables"]["table1"]["min_positives"],
     script:
         "../scripts/choose_cases.py"

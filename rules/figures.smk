@@ -190,6 +190,50 @@ rule plot_error_by_support:
         "../scripts/plot_error_by_support.py"
 
 
+rule plot_share_within:
+    """Draw how many categories few others explain, against the support size."""
+    input:
+        evaluations=[
+            f"results/dependencies/evaluation/{source}--{target}.zarr"
+            for source, target in PAIRS
+        ],
+    output:
+        png=report(
+            "results/figures/share_within.png",
+            caption="../report/share_within.rst",
+            category="Figures",
+            subcategory="All categories",
+            labels={
+                "figure": "share of categories within 10, 20 and 30 %",
+                "format": "PNG",
+            },
+        ),
+        svg=report(
+            "results/figures/share_within.svg",
+            caption="../report/share_within.rst",
+            category="Figures",
+            subcategory="All categories",
+            labels={
+                "figure": "share of categories within 10, 20 and 30 %",
+                "format": "SVG",
+            },
+        ),
+    log:
+        "logs/plot_share_within.log",
+    benchmark:
+        "logs/benchmarks/plot_share_within.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(20),
+    params:
+        test=TEST,
+    script:
+        "../scripts/plot_share_within.py"
+
+
 rule plot_curves:
     """Draw the curves of some trainings: the networks themselves, or those of Table 2 or 3."""
     input:

@@ -275,7 +275,7 @@ def baseline_logits(wildcards):
 
 def final_outputs():
     """Every table, figure and set of images that the configuration asks for."""
-    figures = ["figure1", "figure3", "figure4", "error_by_support"]
+    figures = ["figure1", "figure3", "figure4", "error_by_support", "share_within"]
     figures += [f"star/{source}--{target}" for source, target in PAIRS]
     outputs = expand("results/tables/table1{which}.csv", which=["", "_distribution"])
     outputs += ["results/tables/networks.csv"]

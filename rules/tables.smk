@@ -70,6 +70,8 @@ rule tabulate_dependencies:
         test=TEST,
         support_size=config["tables"]["table1"]["support_size"],
         max_support=config["covlasso"]["max_support"],
+        choose_by=config["tables"]["table1"]["choose_by"],
+        min_positives=config["tables"]["table1"]["min_positives"],
     script:
         "../scripts/tabulate_dependencies.py"
 

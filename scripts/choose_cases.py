@@ -20,10 +20,16 @@ def main(
     cases: str | Mapping[str, str],
     support_size: Sequence[int],
     choose_by: str,
+    min_positives: int,
 ) -> None:
     stores = [open_store(path) for path in evaluations]
     entries = choose_cases(
-        stores, cases, split=split, support_size=support_size, choose_by=choose_by
+        stores,
+        cases,
+        split=split,
+        support_size=support_size,
+        choose_by=choose_by,
+        min_positives=min_positives,
     )
     text = json.dumps(entries, indent=1, ensure_ascii=False)
     with aside(chosen) as path:
@@ -39,4 +45,5 @@ if __name__ == "__main__":
             cases=snakemake.params.cases,
             support_size=snakemake.params.support_size,
             choose_by=snakemake.params.choose_by,
+            min_positives=snakemake.params.min_positives,
         )

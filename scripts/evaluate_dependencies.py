@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 def main(
     paths: str,
+    subsets: str,
     within: str,
     pair: str,
     source: list[str],
@@ -20,10 +21,20 @@ def main(
     *,
     splits: list[str],
     dataset: str,
+    min_positives: int,
     threads: int,
 ) -> None:
     logits = dict(zip(splits, zip(source, target, strict=True), strict=True))
-    result = evaluate_dependencies(paths, within, pair, logits, dataset=dataset, n_threads=threads)
+    result = evaluate_dependencies(
+        paths,
+        subsets,
+        within,
+        pair,
+        logits,
+        dataset=dataset,
+        min_positives=min_positives,
+        n_threads=threads,
+    )
     write_store(result, evaluation)
 
 
@@ -31,6 +42,7 @@ if __name__ == "__main__":
     with job_log(snakemake.log[0]):
         main(
             snakemake.input.paths,
+            snakemake.input.subsets,
             snakemake.input.within,
             snakemake.input.pair,
             list(snakemake.input.source),
@@ -38,5 +50,6 @@ if __name__ == "__main__":
             snakemake.output.evaluation,
             splits=snakemake.params.splits,
             dataset=snakemake.params.dataset,
+            min_positives=snakemake.params.min_positives,
             threads=snakemake.threads,
         )

@@ -32,6 +32,8 @@ def main(
     splits: tuple[str, str],
     support_size: Sequence[int],
     max_support: int,
+    choose_by: str,
+    min_positives: int,
 ) -> None:
     fit, test = splits
     stores = [open_store(path) for path in evaluations]
@@ -56,7 +58,13 @@ def main(
         table1,
         caption="Table 1. Neural dependencies within and between networks, one case per pair.",
         notes=tables.table1_notes(
-            stores, fit, test, support_size=support_size, with_paper=is_imagenet
+            stores,
+            fit,
+            test,
+            support_size=support_size,
+            choose_by=choose_by,
+            min_positives=min_positives,
+            with_paper=is_imagenet,
         ),
         printable=printable,
     )
@@ -80,4 +88,6 @@ if __name__ == "__main__":
             splits=(snakemake.params.fit, snakemake.params.test),
             support_size=snakemake.params.support_size,
             max_support=snakemake.params.max_support,
+            choose_by=snakemake.params.choose_by,
+            min_positives=snakemake.params.min_positives,
         )

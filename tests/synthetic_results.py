@@ -30,25 +30,31 @@ def category_coords(dimension: str) -> dict:
 
 
 def evaluation_store(source: str = "a", target: str = "a", dataset: str = "glyphs", seed: int = 0):
-    """An evaluation whose numbers are random but in range; the support of "at most k" has k entries."""
+    """An evaluation whose numbers are random but in range; the support of "at most k" has k entries.
+
+    The Lasso's solution and its refit stand on the same support, the best subset on its own.
+    """
     rng = np.random.default_rng(seed)
-    splits, estimators = ["fit", "test"], ["lasso", "refit"]
+    splits, estimators = ["fit", "test"], ["lasso", "refit", "subset"]
     by_size = ("split", "estimator", "target_category", "support_size")
-    by_penalty = ("split", "estimator", "target_category", "penalty")
+    by_penalty = ("split", "estimator_at_penalty", "target_category", "penalty")
     variables = {}
     for metric in METRICS:
-        variables[metric] = (by_size, rng.uniform(0.2, 0.9, (2, 2, N, K)))
+        variables[metric] = (by_size, rng.uniform(0.2, 0.9, (2, 3, N, K)))
         variables[f"{metric}_at_penalty"] = (by_penalty, rng.uniform(0.2, 0.9, (2, 2, N, 2)))
-    support = np.full((N, K, K), -1, np.int32)
-    coef = np.zeros((2, N, K, K))
+    support = np.full((3, N, K, K), -1, np.int32)
+    coef = np.zeros((3, N, K, K))
     for i in range(N):
-        others = rng.permutation([j for j in range(N) if j != i])
+        others = np.array([j for j in range(N) if j != i])
+        path, best = rng.permutation(others), rng.permutation(others)
         for k in range(K):
-            support[i, k, : k + 1] = others[: k + 1]
-            coef[:, i, k, : k + 1] = rng.normal(0, 0.3, (2, k + 1))
+            support[:2, i, k, : k + 1] = path[: k + 1]
+            support[2, i, k, : k + 1] = np.sort(best[: k + 1])
+            coef[:, i, k, : k + 1] = rng.normal(0, 0.3, (3, k + 1))
     coords = {
         "split": strings(splits),
         "estimator": strings(estimators),
+        "estimator_at_penalty": strings(estimators[:2]),
         "support_size": np.arange(1, K + 1),
         "penalty_kind": ("penalty", strings(["alpha", "relative_alpha"])),
         "penalty_value": ("penalty", [0.15, 0.02]),
@@ -62,7 +68,7 @@ def evaluation_store(source: str = "a", target: str = "a", dataset: str = "glyph
         "original_positive_accuracy": (("split", "target_category"), rng.uniform(0.9, 1, (2, N))),
         "n_samples": ("split", [1000, 1000]),
         "n_positive": (("split", "target_category"), np.full((2, N), 40)),
-        "support": ((*at, "slot"), support),
+        "support": (("estimator", *at, "slot"), support),
         "coef": (("estimator", *at, "slot"), coef),
         "alpha": (at, alpha),
         "relative_alpha": (at, alpha / 10),

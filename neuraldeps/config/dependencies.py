@@ -1,4 +1,4 @@
-"""The solver."""
+"""The solvers of dependencies."""
 
 from typing import Annotated
 
@@ -8,12 +8,12 @@ from neuraldeps.config.blocks import Block
 
 
 class CovLasso(Block):
-    """The solver."""
+    """The paper's solver, and what every solver may take."""
 
     max_support: int | None = Field(
         None,
         ge=1,
-        description="Largest number of source categories on the exact paths; null is 20, or all other categories if they are fewer.",
+        description="Largest number of source categories, on the exact paths and in the best subsets; null is 20, or all other categories if they are fewer.",
     )
     alpha: list[Annotated[float, Field(gt=0)]] = Field(
         [0.25, 2.5],
@@ -26,4 +26,20 @@ class CovLasso(Block):
     exclude_own: bool = Field(
         True,
         description="Whether, between two networks, the target's own category is left out of the sources.",
+    )
+
+
+class BestSubset(Block):
+    """The search for the best few sources."""
+
+    width: int = Field(
+        1,
+        ge=1,
+        description="Sets of every size that the search goes on with; more of them find smaller errors and take as much longer.",
+    )
+    proven_size: int | None = Field(
+        None,
+        ge=1,
+        le=3,
+        description="Size up to which the best set is found by exhaustion, and proven; null is 3 for at most 1024 categories, 2 for at most 8192, 1 for more.",
     )

@@ -29,7 +29,12 @@ class Table1(Block):
         description="Smallest and largest number of source categories that a case may have; the paper solves at one alpha instead.",
     )
     choose_by: Estimator = Field(
-        "lasso", description="The estimator whose error an automatic case is chosen by."
+        "subset", description="The estimator whose error an automatic case is chosen by."
+    )
+    min_positives: int = Field(
+        10,
+        ge=1,
+        description="Images that a category needs in both splits to be chosen automatically, as many as any has where none has so many; where a split is labelled in part and none has so many labelled images in it, the target network's own top-1 stands for the labels (pseudo-positives).",
     )
 
 
@@ -43,7 +48,8 @@ class Star(Block):
     """Figures 1 and 2."""
 
     estimator: Estimator = Field(
-        "lasso", description="The estimator whose coefficients the star graphs show."
+        "subset",
+        description="The estimator whose dependencies the star graphs show; beside another one than the Lasso's stands the Lasso's refit of the same category, small.",
     )
 
 

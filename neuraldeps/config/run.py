@@ -6,7 +6,7 @@ from pydantic import Field
 
 from neuraldeps.config.blocks import Block, Choices, Either, Name, TwoWords, fill
 from neuraldeps.config.dataset import GLYPHS_PER_CATEGORY, Dataset, Roles
-from neuraldeps.config.dependencies import CovLasso
+from neuraldeps.config.dependencies import BestSubset, CovLasso
 from neuraldeps.config.experiments import Generalizability, Robustness
 from neuraldeps.config.networks import Extraction, Model
 from neuraldeps.config.outputs import Figures, Tables
@@ -39,6 +39,7 @@ class Run(Block):
     )
     extraction: Extraction = Field(default_factory=Extraction)
     covlasso: CovLasso = Field(default_factory=CovLasso)
+    best_subset: BestSubset = Field(default_factory=BestSubset)
     robustness: Robustness = Field(default_factory=Robustness)
     generalizability: Generalizability = Field(default_factory=Generalizability)
     tables: Tables = Field(default_factory=Tables)

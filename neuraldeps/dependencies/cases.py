@@ -30,25 +30,26 @@ METRICS = (
 
 @dataclass(frozen=True)
 class Term:
-    """One source category of a dependency and its coefficient per estimator."""
+    """One source category of a dependency and its coefficient."""
 
     category: Category
-    coef: Mapping[str, float]
+    coef: float
 
 
 @dataclass(frozen=True)
 class Case:
-    """One dependency: a target category, its sources, and what both splits say about it.
+    """One target category: its dependency by every estimator, and what both splits say about it.
 
-    `metrics` maps split, estimator and metric name to the stored number; `original` maps split and
-    metric name to the network's own accuracy. `pseudo` names the splits without labels, whose
-    positives are the network's own top-1.
+    `terms` maps an estimator to its sources, largest coefficient first; `metrics` maps split,
+    estimator and metric name to the stored number; `original` maps split and metric name to the
+    network's own accuracy. `pseudo` names the splits that are judged on pseudo-positives, the
+    network's own top-1.
     """
 
     source: str
     target: str
     category: Category
-    terms: tuple[Term, ...]
+    terms: Mapping[str, tuple[Term, ...]]
     alpha: float
     relative_alpha: float
     metrics: Mapping[str, Mapping[str, Mapping[str, float]]]
@@ -56,29 +57,22 @@ class Case:
     pseudo: frozenset[str] = frozenset()
 
     @property
-    def support_size(self) -> int:
-        """Number of source categories that are really there."""
-        return len(self.terms)
-
-    @property
     def codes(self) -> list[str]:
-        """Codes of the target and of its sources."""
-        return [self.category.code, *(term.category.code for term in self.terms)]
-
-    def largest_first(self, estimator: str) -> list[Term]:
-        """The terms, those with the largest coefficients of an estimator first."""
-        return sorted(self.terms, key=lambda term: -abs(term.coef[estimator]))
+        """Codes of the target and of every estimator's sources, each once."""
+        sources = [term.category.code for terms in self.terms.values() for term in terms]
+        return list(dict.fromkeys([self.category.code, *sources]))
 
     def equation(self, estimator: str, *, with_character: bool = True) -> str:
         """The right-hand side, largest coefficient first: ``0.240 EXCLAMATION MARK (!) - ...``."""
-        if not self.terms:
+        if not self.terms[estimator]:
             return "0"
         text = ""
-        for term in self.largest_first(estimator):
-            value = term.coef[estimator]
-            sign = ("-" if value < 0 else "") if not text else (" - " if value < 0 else " + ")
+        for term in self.terms[estimator]:
+            sign = (
+                ("-" if term.coef < 0 else "") if not text else (" - " if term.coef < 0 else " + ")
+            )
             name = term.category.label if with_character else term.category.short
-            text += f"{sign}{abs(value):.3f} {name}"
+            text += f"{sign}{abs(term.coef):.3f} {name}"
         return text
 
 
@@ -88,7 +82,8 @@ def choose_case(
     *,
     split: str = "fit",
     support_size: Sequence[int] = (3, 4),
-    estimator: str = "lasso",
+    estimator: str = "subset",
+    min_positives: int = 1,
     key: str = "tables.table1.cases",
 ) -> tuple[int, int]:
     """Choose target category and support size on one split alone.
@@ -98,14 +93,17 @@ def choose_case(
     evaluation : xarray.Dataset
         Evaluation store of one ordered pair.
     category : str
-        Name, code or character of the target, or ``auto``: the one with the smallest relative
-        error on its positive images.
+        Name, code or character of the target, or ``auto``: of those with enough positive images,
+        the one with the smallest relative error on them.
     split : str
         The split that dependencies were fitted on.
     support_size : sequence of two int
         Smallest and largest number of sources, as they really are ("at most k" may hold fewer).
     estimator : str
         One of `ESTIMATORS`, whose error decides.
+    min_positives : int
+        Images that a category needs in every split to be chosen automatically; as many as any
+        category has where none has so many.
     key : str
         Configuration key to name in an error.
 
@@ -120,12 +118,15 @@ def choose_case(
         If the category is unknown, or no dependency of that size has an error on positive images.
     """
     lowest, highest = support_size
-    error = evaluation.relative_error_positive.sel(split=split, estimator=estimator).transpose(
-        "target_category", "support_size"
-    )
-    actual = (evaluation.support >= 0).sum("slot").transpose("target_category", "support_size")
+    of = evaluation.sel(estimator=estimator)
+    axes = ("target_category", "support_size")
+    error = of.relative_error_positive.sel(split=split).transpose(*axes)
+    actual = (of.support >= 0).sum("slot").transpose(*axes)
     allowed = (actual.values >= lowest) & (actual.values <= highest)
-    if category != "auto":
+    if category == "auto":
+        fewest = evaluation.n_positive.min("split").values
+        allowed &= (fewest >= min(min_positives, fewest.max(initial=0)))[:, np.newaxis]
+    else:
         position = find_category(categories(evaluation, "target_category"), category, key)
         allowed &= (np.arange(len(allowed)) == position)[:, np.newaxis]
     score = np.where(allowed & np.isfinite(error.values), error.values, np.inf)
@@ -161,7 +162,7 @@ def describe_case(evaluation: xr.Dataset, position: int, size_position: int) -> 
         source=str(evaluation.attrs["source"]),
         target=str(evaluation.attrs["target"]),
         category=categories(evaluation, "target_category")[position],
-        terms=_terms(at),
+        terms={name: _terms(at, name) for name in ESTIMATORS},
         alpha=float(at.alpha),
         relative_alpha=float(at.relative_alpha),
         metrics=metrics,
@@ -174,20 +175,17 @@ def describe_case(evaluation: xr.Dataset, position: int, size_position: int) -> 
     )
 
 
-def _terms(at: xr.Dataset) -> tuple[Term, ...]:
+def _terms(at: xr.Dataset, estimator: str) -> tuple[Term, ...]:
+    """An estimator's sources and coefficients, largest first."""
     sources = categories(at, "source_category")
     index = pd.Index(at.source_category.values)
-    support = at.support.values
-    coef = {name: at.coef.sel(estimator=name).values for name in ESTIMATORS}
+    of = at.sel(estimator=estimator)
     terms = [
-        Term(
-            sources[int(index.get_loc(category))],
-            {name: float(coef[name][slot]) for name in ESTIMATORS},
-        )
-        for slot, category in enumerate(support)
+        Term(sources[int(index.get_loc(category))], float(coef))
+        for category, coef in zip(of.support.values, of.coef.values, strict=True)
         if category >= 0
     ]
-    return tuple(sorted(terms, key=lambda term: -abs(term.coef["lasso"])))
+    return tuple(sorted(terms, key=lambda term: -abs(term.coef)))
 
 
 def choose_cases(
@@ -197,6 +195,7 @@ def choose_cases(
     split: str,
     support_size: Sequence[int],
     choose_by: str,
+    min_positives: int,
 ) -> list[dict[str, Any]]:
     """Choose the case of every ordered pair, as `tables.table1.cases` says it.
 
@@ -213,14 +212,16 @@ def choose_cases(
         Smallest and largest number of sources, as they really are.
     choose_by : str
         The estimator whose error decides.
+    min_positives : int
+        Images that a category needs in every split to be chosen automatically.
 
     Returns
     -------
     list of dict
         Per pair, as plain JSON types: `source` and `target`, the networks; `target_category`, its
-        `target_code` and `target_name`; `support_size`, the point of the path ("at most"), and
-        `n_sources`, how many sources are really there; `chosen`, ``auto`` or ``config``; and
-        `choose_by` and `split`, whose error decided and where.
+        `target_code` and `target_name`; `support_size`, how many sources at most, and
+        `n_sources`, how many `choose_by` really has; `n_positive`, the category's images per split;
+        `chosen`, ``auto`` or ``config``; and `choose_by` and `split`, whose error decided and where.
 
     Raises
     ------
@@ -228,7 +229,14 @@ def choose_cases(
         If a category is unknown, or a pair has no dependency of that size.
     """
     return [
-        _chosen_case(one, cases, split=split, support_size=support_size, choose_by=choose_by)
+        _chosen_case(
+            one,
+            cases,
+            split=split,
+            support_size=support_size,
+            choose_by=choose_by,
+            min_positives=min_positives,
+        )
         for one in evaluations
     ]
 
@@ -240,6 +248,7 @@ def _chosen_case(
     split: str,
     support_size: Sequence[int],
     choose_by: str,
+    min_positives: int,
 ) -> dict[str, Any]:
     pair = pair_of(evaluation.attrs)
     wanted = cases if isinstance(cases, str) else str(cases.get(pair, "auto"))
@@ -249,6 +258,7 @@ def _chosen_case(
         split=split,
         support_size=support_size,
         estimator=choose_by,
+        min_positives=min_positives,
         key=f"tables.table1.cases.{pair}",
     )
     category = categories(evaluation, "target_category")[position]
@@ -260,7 +270,8 @@ def _chosen_case(
         "target_code": category.code,
         "target_name": category.name,
         "support_size": int(at.support_size),
-        "n_sources": int((at.support >= 0).sum()),
+        "n_sources": int((at.support.sel(estimator=choose_by) >= 0).sum()),
+        "n_positive": {str(name): int(at.n_positive.sel(split=name)) for name in at.split.values},
         "chosen": "auto" if wanted == "auto" else "config",
         "choose_by": choose_by,
         "split": split,

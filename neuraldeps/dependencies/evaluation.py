@@ -9,59 +9,67 @@ import xarray as xr
 from neuraldeps.dependencies.scoring import Candidates, Evaluation, evaluate
 from neuraldeps.dependencies.solve import cross_moment
 from neuraldeps.errors import StoreError
-from neuraldeps.estimators import ESTIMATORS, Supports
+from neuraldeps.estimators import ESTIMATORS, WITH_PENALTY, Solutions, Solved
 from neuraldeps.logits.store import LogitsFile, check_partners, labels_of
 from neuraldeps.stores import fingerprint, map_array, open_store, provenance, strings
 
-AXES = ("support_size", "penalty")
+# the estimators that have solutions along each axis, and the dimension that names them
+ALONG = {"support_size": list(ESTIMATORS), "penalty": WITH_PENALTY}
+NAMED = {"support_size": "estimator", "penalty": "estimator_at_penalty"}
 
 
 def evaluate_dependencies(
     paths: str,
+    subsets: str,
     within: str,
     pair: str,
     logits: Mapping[str, tuple[str, str]],
     *,
     dataset: str,
+    min_positives: int = 1,
     n_threads: int = 1,
 ) -> xr.Dataset:
-    """Judge the solutions of a pair, and their least-squares refits, on the images of each split.
+    """Judge every estimator's solutions of a pair on the images of each split.
 
     Parameters
     ----------
-    paths, within, pair : str
-        Store of the paths; moment stores of the source network and of the pair.
+    paths, subsets : str
+        Stores of CovLasso's paths and of the best subsets.
+    within, pair : str
+        Moment stores of the source network and of the pair.
     logits : mapping of split to (source, target)
         Logits stores.
     dataset : str
         Name of the data set, for the attributes.
+    min_positives : int
+        Labelled images that at least one category needs in a split of which some images have no
+        label; otherwise that split is judged on pseudo-positives, as `evaluate` says.
     n_threads : int
 
     Returns
     -------
     xarray.Dataset
         Errors in logits, relative errors and accuracies as fractions, along `split`, `estimator`
-        (`ESTIMATORS`), `target_category` and `support_size` or `penalty`. NaN at a penalty whose
-        solution was not certified.
+        (`ESTIMATORS`), `target_category` and `support_size`; those that end in `_at_penalty` along
+        `estimator_at_penalty` and `penalty`, NaN where the solution was not certified.
+
+    Raises
+    ------
+    StoreError
+        If the logits are not over the same images and categories as what was solved.
     """
-    solved = open_store(paths).load()
+    solved, found = open_store(paths).load(), open_store(subsets).load()
     for sides in logits.values():
         _check_images(solved, sides, paths)
     centering, source, target = (solved.attrs[key] for key in ("centering", "source", "target"))
     targets = solved["target_category"].values
     gram, cross = map_array(within, "second_moment"), cross_moment(pair, source)
-    supports = {axis: solved[f"support_at_{axis}"].values.astype(np.int32) for axis in AXES}
-    coefs = {
-        axis: _coefficients(
-            Supports(gram, cross, targets, support, solved[f"coef_at_{axis}"].values)
-        )
-        for axis, support in supports.items()
-    }
+    solutions = _solutions(solved, found, gram, cross)
     candidates = Candidates.concatenate(
         [
-            Candidates.from_padded(targets, supports[axis], coef)
-            for axis in AXES
-            for coef in coefs[axis]
+            Candidates.from_padded(targets, one.support, one.coef)
+            for axis in ALONG
+            for one in solutions[axis]
         ]
     )
     results = {
@@ -70,13 +78,14 @@ def evaluate_dependencies(
             LogitsFile(sides[1], centering),
             candidates,
             labels_of(sides[1]),
+            min_positives=min_positives,
             n_threads=n_threads,
         )
         for split, sides in logits.items()
     }
     alpha, alpha_max = solved["alpha_at_support_size"], solved["alpha_max"].values[:, None]
     size = ("target_category", "support_size")
-    measures = _measures(results, n_sizes=supports["support_size"].shape[1])
+    measures = _measures(results, n_sizes=solved.sizes["support_size"])
     uncertified = np.isnan(solved["dual_gap_at_penalty"].values)
     for name in (name for name in measures if name.endswith("_at_penalty")):
         measures[name][1][..., uncertified] = np.nan
@@ -85,15 +94,22 @@ def evaluate_dependencies(
         "support_size_at_penalty": solved["support_size_at_penalty"],
         "alpha": alpha,
         "relative_alpha": (size, _ratio(alpha.values, alpha_max), {"units": "1"}),
-        "support": ((*size, "slot"), supports["support_size"]),
-        "coef": (("estimator", *size, "slot"), coefs["support_size"], {"units": "1"}),
+        "support": (
+            ("estimator", *size, "slot"),
+            np.stack([one.support for one in solutions["support_size"]]),
+        ),
+        "coef": (
+            ("estimator", *size, "slot"),
+            np.stack([one.coef for one in solutions["support_size"]]),
+            {"units": "1"},
+        ),
         **measures,
     }
     coords = dict(solved.coords) | {
         "split": strings(list(logits)),
-        "estimator": strings(list(ESTIMATORS)),
+        **{NAMED[axis]: strings(names) for axis, names in ALONG.items()},
     }
-    sources = {"paths": paths, "within": within, "pair": pair}
+    sources = {"paths": paths, "subsets": subsets, "within": within, "pair": pair}
     for split, sides in logits.items():
         sources |= {f"{split} source": sides[0], f"{split} target": sides[1]}
     attrs = {
@@ -110,7 +126,7 @@ def evaluate_dependencies(
         **provenance(
             "evaluate_dependencies",
             f"Dependencies of {target} on {source}, judged",
-            config={"splits": list(logits)},
+            config={"splits": list(logits), "min_positives": min_positives},
             sources={role: fingerprint(path) for role, path in sources.items()},
             packages=("numba",),
         ),
@@ -118,9 +134,19 @@ def evaluate_dependencies(
     return xr.Dataset(variables, coords=coords, attrs=attrs)
 
 
-def _coefficients(on: Supports) -> np.ndarray:
-    """Every estimator's coefficients on the same supports, (estimator, T, M, S)."""
-    return np.stack([estimator.coefficients(on) for estimator in ESTIMATORS.values()])
+def _solutions(
+    solved: xr.Dataset, found: xr.Dataset, gram: np.ndarray, cross: np.ndarray
+) -> dict[str, list[Solutions]]:
+    """Every estimator's solutions along each axis."""
+    targets = solved["target_category"].values
+    best = Solutions(found["support"].values.astype(np.int32), found["coef"].values)
+    taken = {}
+    for axis, names in ALONG.items():
+        support = solved[f"support_at_{axis}"].values.astype(np.int32)
+        covlasso = Solutions(support, solved[f"coef_at_{axis}"].values)
+        given = Solved(gram, cross, targets, covlasso, best if axis == "support_size" else None)
+        taken[axis] = [ESTIMATORS[name].solutions(given) for name in names]
+    return taken
 
 
 def _check_images(solved: xr.Dataset, sides: tuple[str, str], paths: str) -> None:
@@ -150,7 +176,7 @@ def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
 
 
 def _measures(results: Mapping[str, Evaluation], n_sizes: int) -> dict[str, Any]:
-    """Means and fractions along (split, estimator, target_category, support_size or penalty)."""
+    """Means and fractions, one axis after the other (`ALONG`)."""
     t = "target_category"
     every = list(results.values())
     measures = [_means(result) for result in every]
@@ -159,13 +185,13 @@ def _measures(results: Mapping[str, Evaluation], n_sizes: int) -> dict[str, Any]
         values = np.stack([measure[name] for measure in measures])
         unit = {"units": "logit" if name.startswith("absolute") else "1"}
         # a target's predictors: each estimator's along the sizes, then each one's along the penalties
-        cut = len(ESTIMATORS) * n_sizes
+        cut = len(ALONG["support_size"]) * n_sizes
         for axis, part, suffix in (
             ("support_size", values[..., :cut], ""),
             ("penalty", values[..., cut:], "_at_penalty"),
         ):
-            split = part.reshape(*part.shape[:2], len(ESTIMATORS), -1).transpose(0, 2, 1, 3)
-            variables[name + suffix] = (("split", "estimator", t, axis), split, unit)
+            split = part.reshape(*part.shape[:2], len(ALONG[axis]), -1).transpose(0, 2, 1, 3)
+            variables[name + suffix] = (("split", NAMED[axis], t, axis), split, unit)
     own = [_ratio(r.sums.original_correct_positive, r.sums.n_positive) for r in every]
     variables |= {
         "original_accuracy": (

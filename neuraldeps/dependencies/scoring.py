@@ -127,7 +127,7 @@ class Evaluation:
         Images that the target network itself gets right.
     n_samples, n_labelled : int
     pseudo_positives : bool
-        Whether no image has a label, so that the network's own winner stands for it.
+        Whether too few images have a label, so that the network's own winner stands for it.
     """
 
     sums: Sums
@@ -293,6 +293,7 @@ def evaluate(
     candidates: Candidates,
     label: np.ndarray,
     *,
+    min_positives: int = 1,
     n_threads: int = 1,
 ) -> Evaluation:
     """Judge every candidate on every image in one pass (protocol of Table 1).
@@ -304,8 +305,10 @@ def evaluate(
     candidates : Candidates
         For each target category i its predictors w.
     label : ndarray of int, shape (samples,)
-        Category of each image, -1 where there is none. Where no image has one, the target
-        network's own winner takes its place: *pseudo-positives*.
+        Category of each image, -1 where there is none.
+    min_positives : int
+        Where some images have no label and no category has this many that do, the target network's
+        own winner takes the label's place in all of them: *pseudo-positives*.
     n_threads : int
         Each thread takes its own targets; the sums do not depend on how many there are.
 
@@ -321,7 +324,8 @@ def evaluate(
     "Neural Dependencies Emerging from Learning Massive Categories", CVPR 2023, Sec. 2.1, Table 1.
     """
     sums = Sums.zeros(len(candidates.targets), candidates.n_solutions)
-    pseudo_positives = bool((label < 0).all())
+    labelled = np.bincount(label[label >= 0], minlength=1)
+    pseudo_positives = bool((label < 0).any() and labelled.max() < min_positives)
     cuts = np.linspace(0, len(candidates.targets), 4 * n_threads + 1).astype(int)
     original_correct = n_labelled = 0
     with ThreadPoolExecutor(n_threads) as pool:

@@ -33,6 +33,35 @@ def cross_moment(pair: str, source: str) -> np.ndarray:
     return moment if open_store(pair).attrs["source"] == source else moment.T
 
 
+def pose(
+    source_path: str,
+    target_path: str,
+    pair_path: str,
+    models: tuple[str, str],
+    batch: int,
+    batches: int,
+    exclude_own: bool,
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """The problem of target categories `batch::batches` of a pair, as solvers take it.
+
+    Returns
+    -------
+    ndarray, shape (n, n), float64
+        Second moment of the source network, memory-mapped.
+    dict
+        `cross_moment` and `target_second_moment` (None within a network), `targets`, `exclude_own`.
+    """
+    within = models[0] == models[1]
+    gram = map_array(source_path, "second_moment")
+    power = np.diagonal(gram if within else map_array(target_path, "second_moment"))
+    return gram, {
+        "cross_moment": None if within else cross_moment(pair_path, models[0]),
+        "target_second_moment": None if within else np.ascontiguousarray(power),
+        "targets": np.arange(batch, len(power), batches),
+        "exclude_own": within or exclude_own,
+    }
+
+
 def solve_dataset(
     source_path: str,
     target_path: str,
@@ -76,18 +105,10 @@ def solve_dataset(
         attributes count both.
     """
     source, target = models
-    within = source == target
     stores = {"source": open_store(source_path), "target": open_store(target_path)}
-    gram = map_array(source_path, "second_moment")
-    power = np.diagonal(gram if within else map_array(target_path, "second_moment"))
-    targets = np.arange(batch, len(power), batches)
-    given: dict[str, Any] = {
-        "cross_moment": None if within else cross_moment(pair_path, source),
-        "target_second_moment": None if within else np.ascontiguousarray(power),
-        "targets": targets,
-        "exclude_own": within or exclude_own,
-        "n_threads": n_threads,
-    }
+    gram, given = pose(source_path, target_path, pair_path, models, batch, batches, exclude_own)
+    targets = given["targets"]
+    given["n_threads"] = n_threads
     path = covlasso_path(gram, max_support=max_support, **given)
     log.info("%d paths, largest relative gap %.3g", len(targets), largest_relative_gap(path))
     penalties = {"alpha": alpha, "relative_alpha": relative_alpha}

@@ -1,4 +1,4 @@
-"""Error against support size over all categories, per pair of networks."""
+"""All categories of every pair, by support size: the error, and how many stay within a part of it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +11,8 @@ from matplotlib.ticker import MaxNLocator
 
 from neuraldeps.estimators import ESTIMATORS
 from neuraldeps.figures.style import INK, pair_title, styled
+
+LIMITS = (0.1, 0.2, 0.3)  # relative errors that a category is held to
 
 
 def error_quartiles(evaluation: xr.Dataset, split: str, estimator: str) -> np.ndarray:
@@ -70,6 +72,89 @@ def error_by_support_figure(evaluations: Sequence[xr.Dataset], fit: str, test: s
     return figure
 
 
+def share_within(evaluation: xr.Dataset, split: str, estimator: str, limit: float) -> np.ndarray:
+    """Share of the categories, in percent, whose logit is missed by less than `limit` on their images.
+
+    Parameters
+    ----------
+    evaluation : xarray.Dataset
+        Evaluation store of one ordered pair.
+    split, estimator : str
+        Where, and whose dependencies.
+    limit : float
+        Relative error, a fraction of the logit.
+
+    Returns
+    -------
+    ndarray, shape (support_size,)
+        Of the categories with images in the split; NaN where there are none.
+    """
+    error = evaluation.relative_error_positive.sel(split=split, estimator=estimator)
+    values = error.transpose("target_category", "support_size").values
+    counted = np.isfinite(values).any(axis=1)
+    if not counted.any():
+        return np.full(values.shape[1], np.nan)
+    return 100 * (values[counted] < limit).mean(axis=0)
+
+
+@styled
+def share_within_figure(evaluations: Sequence[xr.Dataset], test: str) -> Figure:
+    """A row of panels within networks and one between, a panel per limit; thin lines are single pairs."""
+    groups = {
+        "Within networks": [one for one in evaluations if is_within(one)],
+        "Between networks": [one for one in evaluations if not is_within(one)],
+    }
+    shown = {title: group for title, group in groups.items() if group}
+    height, header = 2.4, 0.5
+    total = len(shown) * height + header
+    figure = Figure(figsize=(9.0, total))
+    grid = figure.add_gridspec(
+        len(shown),
+        len(LIMITS),
+        left=0.065,
+        right=0.985,
+        bottom=0.46 / total,
+        top=1 - (header + 0.12) / total,
+        wspace=0.12,
+        hspace=0.3,
+    )
+    for row, (title, group) in enumerate(shown.items()):
+        for column, limit in enumerate(LIMITS):
+            axes = figure.add_subplot(grid[row, column])
+            _draw_shares(axes, group, test, limit)
+            axes.set_title(f"{title}, error under {100 * limit:.0f} %")
+            axes.tick_params(labelleft=column == 0)
+            if row == len(shown) - 1:
+                axes.set_xlabel("categories in the dependency, at most")
+            if column == 0:
+                axes.set_ylabel("% of categories")
+    figure.legend(
+        *figure.axes[0].get_legend_handles_labels(),
+        loc="upper center",
+        ncols=len(ESTIMATORS),
+        bbox_to_anchor=(0.5, 1 - 0.03 / total),
+    )
+    return figure
+
+
+def is_within(evaluation: xr.Dataset) -> bool:
+    """Whether both networks of a pair are the same."""
+    return bool(evaluation.attrs["source"] == evaluation.attrs["target"])
+
+
+def _draw_shares(axes: Axes, group: Sequence[xr.Dataset], test: str, limit: float) -> None:
+    for name, estimator in ESTIMATORS.items():
+        shares = [share_within(one, test, name, limit) for one in group]
+        n_sizes = min(len(share) for share in shares)
+        sizes = group[0].support_size.values[:n_sizes]
+        for share in shares:
+            axes.plot(sizes, share[:n_sizes], color=estimator.color, linewidth=0.7, alpha=0.6)
+        mean = np.mean([share[:n_sizes] for share in shares], axis=0)
+        axes.plot(sizes, mean, color=estimator.color, linewidth=2.2, label=estimator.label)
+    axes.set(xlim=(sizes[0], sizes[-1]), ylim=(0, 100))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
 def draw_errors(axes: Axes, evaluation: xr.Dataset, fit: str, test: str) -> None:
     """Draw one pair."""
     sizes = evaluation.support_size.values
@@ -87,6 +172,8 @@ def draw_errors(axes: Axes, evaluation: xr.Dataset, fit: str, test: str) -> None
                 "color": INK,
             }
             axes.plot(sizes, median, label=f"{label}, {fit}: median", **style)
-    axes.set_title(pair_title(evaluation.attrs["source"], evaluation.attrs["target"]))
+    pair = pair_title(evaluation.attrs["source"], evaluation.attrs["target"])
+    n_counted = int((evaluation.n_positive.sel(split=test) > 0).sum())
+    axes.set_title(f"{pair}: {n_counted} of {evaluation.sizes['target_category']} categories")
     axes.set_xlim(sizes[0], sizes[-1])
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from neuraldeps.categories import Category
 from neuraldeps.dependencies.cases import Case
+from neuraldeps.estimators import WITH_PENALTY
 from neuraldeps.figures.style import (
     HALO,
     MUTED,
@@ -22,6 +23,8 @@ from neuraldeps.figures.style import (
 CENTRE, AROUND, DISTANCE = 0.29, 0.25, 1.08
 BESIDE = 0.13
 NAME_WIDTH = 18
+PAPERS = WITH_PENALTY[-1]  # the paper's method where another estimator is shown, refitted like it
+INSET = 0.34  # of the axes' width
 
 
 def angles(n: int) -> np.ndarray:
@@ -34,11 +37,11 @@ def draw_star(
     axes: Axes,
     case: Case,
     *,
-    estimator: str = "lasso",
+    estimator: str = "subset",
     split: str = "test",
     pictures: Mapping[str, np.ndarray] | None = None,
 ) -> None:
-    """Draw one dependency.
+    """Draw one dependency and, small in a corner, CovLasso's of the same category if it is another.
 
     Parameters
     ----------
@@ -51,31 +54,61 @@ def draw_star(
     pictures : mapping of str to ndarray, optional
         A picture per category code, for categories that are no characters.
     """
-    axes.axis("off")
     shown = pictures or {}
-    largest = max((abs(term.coef[estimator]) for term in case.terms), default=1.0) or 1.0
-    directions = angles(case.support_size)
-    for term, angle in zip(case.largest_first(estimator), directions, strict=True):
-        coef = term.coef[estimator]
-        _edge(axes, angle, coef, largest)
-        x, y = DISTANCE * np.cos(angle), DISTANCE * np.sin(angle)
-        picture = shown.get(term.category.code)
-        draw_node(axes, x, y, AROUND, term.category, picture, color=sign_color(coef))
-        _name(axes, x, y, term.category)
-    draw_node(axes, 0, 0, CENTRE, case.category, shown.get(case.category.code))
+    directions = _draw_graph(axes, case, estimator, shown)
     heights = [0.0, *(DISTANCE * np.sin(directions))]
     middle = (max(heights) + min(heights)) / 2
     axes.set(xlim=(-1.7, 1.7), ylim=(middle - 1.7, middle + 1.7), aspect="equal")
     _title(axes, case, estimator, split)
+    if estimator not in WITH_PENALTY:
+        _draw_papers(axes, case, split, shown)
 
 
-def _edge(axes: Axes, angle: float, coef: float, largest: float) -> None:
+def _draw_graph(
+    axes: Axes,
+    case: Case,
+    estimator: str,
+    shown: Mapping[str, np.ndarray],
+    *,
+    is_small: bool = False,
+) -> np.ndarray:
+    """Draw nodes and edges, with names and coefficients unless small; the directions of the sources."""
+    axes.axis("off")
+    terms = case.terms[estimator]
+    largest = max((abs(term.coef) for term in terms), default=1.0) or 1.0
+    directions = angles(len(terms))
+    for term, angle in zip(terms, directions, strict=True):
+        _edge(axes, angle, term.coef, largest, is_small=is_small)
+        x, y = DISTANCE * np.cos(angle), DISTANCE * np.sin(angle)
+        picture = shown.get(term.category.code)
+        draw_node(axes, x, y, AROUND, term.category, picture, color=sign_color(term.coef))
+        if not is_small:
+            _name(axes, x, y, term.category)
+    draw_node(axes, 0, 0, CENTRE, case.category, shown.get(case.category.code))
+    return directions
+
+
+def _draw_papers(axes: Axes, case: Case, split: str, shown: Mapping[str, np.ndarray]) -> None:
+    """Draw CovLasso's dependency, the paper's method, small beside another estimator's."""
+    beside = axes.inset_axes((1.0, 0.0, INSET, INSET))
+    _draw_graph(beside, case, PAPERS, shown, is_small=True)
+    beside.set(xlim=(-1.5, 1.5), ylim=(-1.5, 1.5), aspect="equal")
+    kept = 100 * case.metrics[split][PAPERS]["positive_accuracy"]
+    word = "pseudo-pos" if split in case.pseudo else "pos"
+    beside.set_title(
+        f"CovLasso, refitted\n{word} {kept:.1f}", fontsize=6.5, color=MUTED, pad=1, loc="center"
+    )
+
+
+def _edge(axes: Axes, angle: float, coef: float, largest: float, *, is_small: bool) -> None:
     """Draw an edge, its coefficient beside its middle: above it, or right of it where it is steep."""
     direction = np.array([np.cos(angle), np.sin(angle)])
     end = DISTANCE * direction
     middle = (0.44 * CENTRE + 0.56 * (DISTANCE - AROUND)) * direction
-    width = 1.0 + 5.0 * abs(coef) / largest
+    width = (0.5 if is_small else 1.0) * (1.0 + 5.0 * abs(coef) / largest)
     axes.plot([0, end[0]], [0, end[1]], color=sign_color(coef), linewidth=width, zorder=1)
+    if is_small:
+        return
     normal = np.array([-direction[1], direction[0]])
     if abs(normal[1]) < 1e-9:
         normal = np.array([1.0, 0.0])
@@ -139,16 +172,22 @@ def _title(axes: Axes, case: Case, estimator: str, split: str) -> None:
 
 
 @styled
-def star_figure(case: Case, **options: object) -> Figure:
+def star_figure(case: Case, *, estimator: str = "subset", **options: object) -> Figure:
     """One star graph as a figure of its own; `options` as in `draw_star`."""
-    figure = Figure(figsize=(3.8, 4.3))
-    axes = figure.add_axes((0.01, 0.0, 0.98, 0.85))
-    draw_star(axes, case, **options)  # type: ignore[arg-type]
+    wide = _width(estimator)
+    figure = Figure(figsize=(3.8 * wide, 4.3))
+    axes = figure.add_axes((0.01, 0.0, 0.98 / wide, 0.85))
+    draw_star(axes, case, estimator=estimator, **options)  # type: ignore[arg-type]
     return figure
 
 
+def _width(estimator: str) -> float:
+    """Width of a star graph with what stands beside it, in widths of one without."""
+    return 1.0 if estimator in WITH_PENALTY else 1.0 + INSET
+
+
 @styled
-def star_panel(cases: Sequence[Case], **options: object) -> Figure:
+def star_panel(cases: Sequence[Case], *, estimator: str = "subset", **options: object) -> Figure:
     """All cases in one figure: within networks first (Figure 1), then between (Figure 2)."""
     within = [case for case in cases if case.source == case.target]
     between = [case for case in cases if case.source != case.target]
@@ -159,9 +198,9 @@ def star_panel(cases: Sequence[Case], **options: object) -> Figure:
     ]
     columns = max(2, min(4, max(len(within), 1)))
     rows = [-(-len(group) // columns) for _, group in groups]
-    panel, heading_height = 3.45, 0.42
+    panel, heading_height, wide = 3.45, 0.42, _width(estimator)
     height = sum(rows) * (panel + 0.15) + len(groups) * heading_height
-    figure = Figure(figsize=(panel * columns, height))
+    figure = Figure(figsize=(panel * wide * columns, height))
     top = height
     for (heading, group), n_rows in zip(groups, rows, strict=True):
         figure.text(0.02, (top - 0.12) / height, heading, va="top", fontsize=12, weight="bold")
@@ -171,9 +210,9 @@ def star_panel(cases: Sequence[Case], **options: object) -> Figure:
             box = (
                 column / columns + 0.005,
                 (top - (row + 1) * (panel + 0.15)) / height,
-                1 / columns - 0.01,
+                1 / columns / wide - 0.01,
                 (panel - 0.4) / height,
             )
-            draw_star(figure.add_axes(box), case, **options)  # type: ignore[arg-type]
+            draw_star(figure.add_axes(box), case, estimator=estimator, **options)  # type: ignore[arg-type]
         top -= n_rows * (panel + 0.15)
     return figure

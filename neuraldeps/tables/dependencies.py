@@ -15,11 +15,11 @@ import pandas as pd
 import xarray as xr
 
 from neuraldeps.dependencies.cases import Case
-from neuraldeps.estimators import ESTIMATORS
+from neuraldeps.estimators import ESTIMATORS, WITH_PENALTY
 from neuraldeps.tables.paper import PAPER_CATEGORIES, paper_backbone, paper_numbers
 from neuraldeps.tables.writing import Column
 
-LOW_ERROR = 0.10
+WITHIN = (10, 20, 30)  # % of the logit
 OVER_POSITIVES = re.compile(r"(abs_err|rel_err|acc|pos_acc)(?!.*_all$)")
 TABLE1 = {
     "source": Column("source"),
@@ -46,7 +46,13 @@ DISTRIBUTION = {
     "rel_err_q1": Column("rel err q1 (%)", ".1f"),
     "rel_err_median": Column("rel err median (%)", ".1f"),
     "rel_err_q3": Column("rel err q3 (%)", ".1f"),
-    "rel_err_share_below_10": Column("rel err under 10 % (% of categories)", ".1f"),
+    **{
+        f"rel_err_share_below_{limit}": Column(f"rel err under {limit} % (% of categories)", ".1f")
+        for limit in WITHIN
+    },
+    "pos_acc_median": Column(
+        "pos acc median (original) (%)", ".1f", original="pos_acc_median_original"
+    ),
     "pos_acc_drop_q1": Column("pos acc drop q1 (points)", ".1f"),
     "pos_acc_drop_median": Column("pos acc drop median (points)", ".1f"),
     "pos_acc_drop_q3": Column("pos acc drop q3 (points)", ".1f"),
@@ -60,7 +66,7 @@ def table1(
     split: str = "test",
     with_character: bool = True,
 ) -> pd.DataFrame:
-    """One row per case and estimator, on one split, the paper's own row below where it has one.
+    """One row per case and estimator, on one split; the paper's own below those of its method.
 
     Parameters
     ----------
@@ -75,15 +81,18 @@ def table1(
     """
     rows: list[dict[str, Any]] = []
     for case in cases:
-        rows += [_case_row(case, split, estimator, with_character) for estimator in ESTIMATORS]
+        by_name = {name: _case_row(case, split, name, with_character) for name in ESTIMATORS}
+        rows += [by_name[name] for name in WITH_PENALTY]
         if paper is not None and (row := _paper_row(case, paper)):
             rows.append(row)
+        rows += [row for name, row in by_name.items() if name not in WITH_PENALTY]
     columns = [*TABLE1, "category_code", "relative_alpha", "acc_original", "pos_acc_original"]
     return pd.DataFrame(rows, columns=columns).astype({"support_size": "Int64"})
 
 
 def _case_row(case: Case, split: str, estimator: str, with_character: bool) -> dict[str, Any]:
     metrics, original = case.metrics[split][estimator], case.original[split]
+    has_alpha = ESTIMATORS[estimator].has_penalty
     return {
         "source": case.source,
         "target": case.target,
@@ -91,9 +100,9 @@ def _case_row(case: Case, split: str, estimator: str, with_character: bool) -> d
         "category_code": case.category.code,
         "estimator": estimator,
         "dependency": case.equation(estimator, with_character=with_character),
-        "support_size": case.support_size,
-        "alpha": case.alpha,
-        "relative_alpha": case.relative_alpha,
+        "support_size": len(case.terms[estimator]),
+        "alpha": case.alpha if has_alpha else np.nan,
+        "relative_alpha": case.relative_alpha if has_alpha else np.nan,
         "abs_err": metrics["absolute_error_positive"],
         "rel_err": 100 * metrics["relative_error_positive"],
         "abs_err_all": metrics["absolute_error"],
@@ -144,18 +153,17 @@ def table1_distribution(
                 rows += _size_rows(test, size)
         for penalty in range(evaluation.sizes["penalty"]):
             rows += _penalty_rows(test, penalty)
-    return pd.DataFrame(rows, columns=list(DISTRIBUTION))
+    return pd.DataFrame(rows, columns=[*DISTRIBUTION, "pos_acc_median_original"])
 
 
 def _size_rows(test: xr.Dataset, size: int) -> list[dict[str, Any]]:
     at = test.sel(support_size=size)
-    sizes = (at.support >= 0).sum("slot").values
     return [
         _distribution_row(
             test,
             f"support size {size}",
             estimator,
-            sizes,
+            (at.support.sel(estimator=estimator) >= 0).sum("slot").values,
             at.relative_error_positive.sel(estimator=estimator).values,
             at.positive_accuracy.sel(estimator=estimator).values,
         )
@@ -172,10 +180,10 @@ def _penalty_rows(test: xr.Dataset, penalty: int) -> list[dict[str, Any]]:
             f"{name} = {float(at.penalty_value):g}",
             estimator,
             at.support_size_at_penalty.values,
-            at.relative_error_positive_at_penalty.sel(estimator=estimator).values,
-            at.positive_accuracy_at_penalty.sel(estimator=estimator).values,
+            at.relative_error_positive_at_penalty.sel(estimator_at_penalty=estimator).values,
+            at.positive_accuracy_at_penalty.sel(estimator_at_penalty=estimator).values,
         )
-        for estimator in ESTIMATORS
+        for estimator in WITH_PENALTY
     ]
 
 
@@ -197,14 +205,19 @@ def _distribution_row(
     }
     if not counted.any():
         return row
-    drop = 100 * (test.original_positive_accuracy.values - positive_accuracy)[counted]
+    kept = 100 * positive_accuracy[counted]
+    original = 100 * test.original_positive_accuracy.values[counted]
     error = 100 * relative_error[counted]
     return (
         row
         | {"support_size_median": float(np.median(sizes[counted]))}
         | _quartiles("rel_err", error)
-        | {"rel_err_share_below_10": 100 * float(np.mean(relative_error[counted] < LOW_ERROR))}
-        | _quartiles("pos_acc_drop", drop)
+        | {f"rel_err_share_below_{limit}": 100 * float(np.mean(error < limit)) for limit in WITHIN}
+        | {
+            "pos_acc_median": float(np.median(kept)),
+            "pos_acc_median_original": float(np.median(original)),
+        }
+        | _quartiles("pos_acc_drop", original - kept)
     )
 
 
@@ -256,13 +269,13 @@ def _image_notes(evaluations: Sequence[xr.Dataset], fit: str, test: str) -> list
     notes = []
     if any(is_pseudo(one, test) for one in evaluations):
         notes.append(
-            f"The images of the split {test} have no labels. Pseudo-positives: the images whose top-1 "
+            f"The images of the split {test} have no labels, or too few (tables.table1.min_positives). Pseudo-positives: the images whose top-1 "
             "under the target network itself is the category; own top-1 kept: the images whose top-1 stays "
             "what it was when this one logit is replaced. Neither is an accuracy."
         )
     if fit != test and any(is_pseudo(one, fit) for one in evaluations):
         notes.append(
-            f"The images of the split {fit} have no labels: a case is the best on its pseudo-positives there, "
+            f"The images of the split {fit} have no labels, or too few: a case is the best on its pseudo-positives there, "
             "the images whose top-1 under the target network itself is the category."
         )
     for split in dict.fromkeys((fit, test)):
@@ -289,6 +302,8 @@ def table1_notes(
     test: str,
     *,
     support_size: Sequence[int],
+    choose_by: str,
+    min_positives: int,
     with_paper: bool,
 ) -> list[str]:
     """What a reader of Table 1 has to know before comparing its numbers with anything."""
@@ -297,11 +312,13 @@ def table1_notes(
     notes = [
         f"Fitted and chosen on the split {fit}, reported on the split {test}. Size counts the categories that are "
         f"really in the dependency; alpha is scikit-learn's (lambda = 2 alpha). {estimators}. A case "
-        f"that tables.table1.cases does not name is the best of all categories: the smallest relative error on its images in the split {fit}.",
-        "The paper solves at one penalty: alpha 0.25 for Swin-T, 2.5 for the other networks. A case here is a "
-        f"point of the exact path with {_span(support_size)} categories, at whatever alpha that is, also where "
-        "a row of the paper's stands below it. table1_distribution has all categories at the penalties of "
-        "covlasso.alpha.",
+        f"that tables.table1.cases does not name is the best of all categories with at least {min_positives} "
+        f"images in each split: the smallest relative error of {choose_by}, on its images in the split {fit}.",
+        "The paper's method is CovLasso, lasso here, and its Table 1 is laid beside that row alone. It "
+        "solves at one penalty: alpha 0.25 for Swin-T, 2.5 for the other networks. Here lasso and refit are at the "
+        f"last point of the exact path with at most as many categories as subset has, {_span(support_size)}, at whatever "
+        "alpha that is, also where a row of the paper's stands below them. table1_distribution has all categories at "
+        "the penalties of covlasso.alpha.",
         "abs err (logits) and rel err are means over the images of the target category. The paper "
         "does not say so: we infer it, because its abs err / rel err gives the size of the right "
         "class's logit. Over all images the target's logit is near zero and the relative error says "
@@ -338,6 +355,7 @@ def distribution_notes(
         f"Split {test}, over all categories that have images there. Errors are relative to the "
         "target's logit, over the images of the category; pos acc drop is the original accuracy on "
         "these images less the one with the logit replaced.",
-        "Support size k: the last point of the path before more than k categories enter. Median size "
-        "counts the categories that are really there.",
+        "Support size k: for lasso and refit the last point of the path before more than k categories "
+        "enter, for subset the best at most k categories. Median size counts the categories that are "
+        "really there.",
     ]

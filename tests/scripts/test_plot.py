@@ -18,6 +18,7 @@ from scripts import (
     plot_correlation,
     plot_curves,
     plot_error_by_support,
+    plot_share_within,
     plot_star,
     plot_star_panel,
     solve_chord,
@@ -25,8 +26,9 @@ from scripts import (
 from scripts import solve_correlation as solve_correlation_script
 from tests.synthetic_results import CODES, N, category_coords, evaluation_store
 
-AUTO = {"split": "fit", "cases": "auto", "support_size": [3, 4], "choose_by": "lasso"}
-CASE = {"test": "test", "estimator": "lasso"}
+AUTO = {"split": "fit", "cases": "auto", "support_size": [3, 4], "choose_by": "subset"}
+AUTO |= {"min_positives": 10}
+CASE = {"test": "test", "estimator": "subset"}
 
 
 @pytest.fixture
@@ -213,4 +215,6 @@ def test_curves_and_errors(tmp_path, files):
     assert drawn(files)
     store = stored(evaluation_store(), tmp_path / "e.zarr")
     plot_error_by_support.main([store], *files, fit="fit", test="test")
+    assert drawn(files)
+    plot_share_within.main([store], *files, test="test")
     assert drawn(files)

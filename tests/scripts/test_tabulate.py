@@ -28,24 +28,22 @@ def run(folder, pairs, dataset="glyphs", **options):
     table1, distribution = outputs(folder, "table1"), outputs(folder, "table1_distribution")
     given = {"cases": "auto", "support_size": [3, 4]} | options
     cases = str(folder / "cases.json")
-    choose_cases.main(stores, cases, split="fit", choose_by="lasso", **given)
+    by = {"choose_by": "subset", "min_positives": 10}
+    choose_cases.main(stores, cases, split="fit", **by, **given)
     shown = {"splits": ("fit", "test"), "support_size": given["support_size"], "max_support": 5}
-    tabulate_dependencies.main(stores, cases, PAPER, table1, distribution, **shown)
+    tabulate_dependencies.main(stores, cases, PAPER, table1, distribution, **shown, **by)
     return stores, pd.read_csv(table1["csv"]), pd.read_csv(distribution["csv"])
 
 
 def test_tables_hold_one_case_per_pair_and_all_categories(tmp_path):
     stores, table1, distribution = run(tmp_path, [("a", "a"), ("a", "b")])
     assert table1[["source", "target", "estimator"]].to_numpy().tolist() == [
-        ["a", "a", "lasso"],
-        ["a", "a", "refit"],
-        ["a", "b", "lasso"],
-        ["a", "b", "refit"],
+        [*pair, estimator] for pair in ("aa", "ab") for estimator in ("lasso", "refit", "subset")
     ]
-    for path, row in zip(stores, table1.iloc[1::2].itertuples(), strict=True):
+    for path, row in zip(stores, table1.iloc[2::3].itertuples(), strict=True):
         store = open_store(path)
         i, k = choose_case(store)
-        at = store.isel(target_category=i, support_size=k).sel(split="test", estimator="refit")
+        at = store.isel(target_category=i, support_size=k).sel(split="test", estimator="subset")
         assert row.rel_err == pytest.approx(100 * float(at.relative_error_positive), rel=1e-9)
         assert row.category.startswith(NAMES[i])
     sizes = [f"support size {k}" for k in (1, 2, 3, 4, 5)]
@@ -61,7 +59,7 @@ def test_configured_cases_and_sizes_are_taken(tmp_path):
     _, table1, _ = run(
         tmp_path, [("a", "a"), ("a", "b")], cases={"a--b": "U+00A6"}, support_size=[2, 2]
     )
-    assert list(table1[table1.target == "b"].category) == ["BROKEN BAR (¦)"] * 2
+    assert list(table1[table1.target == "b"].category) == ["BROKEN BAR (¦)"] * 3
     assert (table1.support_size == 2).all()
 
 

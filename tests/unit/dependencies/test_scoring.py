@@ -144,6 +144,22 @@ def test_without_labels_the_networks_own_winner_stands_in(case):
         np.testing.assert_array_equal(a, b)
 
 
+def test_with_too_few_labels_the_networks_own_winner_stands_in(case):
+    (_, g_path), _, support, coef = case
+    candidates = Candidates.from_padded(np.arange(N), support, coef)
+    winners = values_of(g_path).argmax(1)
+    few = np.full(ROWS, -1)
+    few[np.flatnonzero(winners == np.bincount(winners).argmax())[:3]] = 1
+    given = (LogitsFile(g_path), LogitsFile(g_path), candidates)
+    assert not evaluate(*given, few, min_positives=3).pseudo_positives
+    pseudo = evaluate(*given, few, min_positives=4)
+    assert pseudo.pseudo_positives
+    for a, b in zip(pseudo.sums, evaluate(*given, np.full(ROWS, -1)).sums, strict=True):
+        np.testing.assert_array_equal(a, b)
+    # without an image to gain, labels stay
+    assert not evaluate(*given, np.arange(ROWS) % N, min_positives=ROWS).pseudo_positives
+
+
 def test_candidates_side_by_side(case):
     _, _, support, coef = case
     whole = Candidates.from_padded(np.arange(N), support, coef)

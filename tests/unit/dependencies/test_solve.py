@@ -5,7 +5,9 @@ import pytest
 import xarray as xr
 from sklearn.linear_model import Lasso
 
+from neuraldeps.best_subset import best_subsets
 from neuraldeps.covlasso import MomentError, UncertifiedError
+from neuraldeps.dependencies.best_subset import gather_best_subset, solve_best_subset
 from neuraldeps.dependencies.evaluation import evaluate_dependencies
 from neuraldeps.dependencies.solve import _count_uncertified, gather_covlasso, solve_dataset
 from neuraldeps.errors import StoreError
@@ -54,6 +56,27 @@ def solved(stores, source, target):
     path = folder / f"{source}--{target}.paths.zarr"
     write_store(gather_covlasso(parts), path)
     return str(path), pair
+
+
+def subsets(stores, source, target, batches=BATCHES, **options):
+    folder, _, paths = stores
+    parts = []
+    for batch in range(batches):
+        part = folder / f"{source}--{target}.{batches}.{batch}.zarr"
+        dataset = solve_best_subset(
+            *(paths[source, source], paths[target, target]),
+            paths[tuple(sorted((source, target)))],
+            (source, target),
+            batch=batch,
+            batches=batches,
+            **{"max_support": MAX_SUPPORT, "exclude_own": True, "width": 1, "proven_size": 2}
+            | options,
+        )
+        write_store(dataset, part)
+        parts.append(str(part))
+    path = folder / f"{source}--{target}.subsets{batches}.zarr"
+    write_store(gather_best_subset(parts), path)
+    return str(path)
 
 
 def lasso(f, y, own, alpha):
@@ -125,9 +148,27 @@ def test_gathering_forgets_nothing_whatever_the_batches(stores):
     xr.testing.assert_identical(gathered, whole)
 
 
+@pytest.mark.parametrize(("source", "target"), [("f", "f"), ("f", "g"), ("g", "f")])
+def test_gathered_subsets_are_the_solvers_whatever_the_batches(stores, source, target):
+    _, logits, _ = stores
+    stored = open_store(subsets(stores, source, target)).load()
+    f, g = values_of(logits[source]), values_of(logits[target])
+    given = () if source == target else (f.T @ g / ROWS, np.square(g).mean(axis=0))
+    found = best_subsets(f.T @ f / ROWS, *given, max_support=MAX_SUPPORT, proven_size=2)
+    assert stored["target_category"].values.tolist() == list(range(N))
+    np.testing.assert_array_equal(stored["support"].values, found.support)
+    np.testing.assert_allclose(stored["coef"].values, found.coef, rtol=1e-9, atol=1e-12)
+    np.testing.assert_array_equal(stored["n_sources"].values, found.support_size)
+    assert stored.attrs["status"]["1"] == {"proven": N}
+    assert (stored["status"].values[:, 2:] == "exchange-optimal").all()
+    whole = open_store(subsets(stores, source, target, batches=1)).load()
+    xr.testing.assert_identical(stored, whole)
+
+
 def test_held_out_logits_over_other_images_are_refused(stores, tmp_path):
     _, logits, paths = stores
     path, pair = solved(stores, "f", "g")
+    found = subsets(stores, "f", "g")
     f, g = values_of(logits["f"]), values_of(logits["g"])
     codes = [f"U+{i:04X}" for i in range(N)]
     cases = {
@@ -137,21 +178,27 @@ def test_held_out_logits_over_other_images_are_refused(stores, tmp_path):
     for message, source in cases.items():
         with pytest.raises(StoreError, match=message):
             evaluate_dependencies(
-                *(path, paths["f", "f"], pair), {"test": (source, logits["g"])}, dataset="test"
+                *(path, found, paths["f", "f"], pair),
+                {"test": (source, logits["g"])},
+                dataset="test",
             )
     sides = tuple(
         write_logits(tmp_path / f"{name}.zarr", values, codes[::-1])
         for name, values in (("f", f), ("g", g))
     )
     with pytest.raises(StoreError, match="bring the categories of all splits into the same order"):
-        evaluate_dependencies(*(path, paths["f", "f"], pair), {"test": sides}, dataset="test")
+        evaluate_dependencies(
+            *(path, found, paths["f", "f"], pair), {"test": sides}, dataset="test"
+        )
 
 
 def test_judged_on_each_split(stores):
     _, logits, paths = stores
     path, pair = solved(stores, "f", "g")
     judged = evaluate_dependencies(
-        *(path, paths["f", "f"], pair), {"fit": (logits["f"], logits["g"])}, dataset="test"
+        *(path, subsets(stores, "f", "g"), paths["f", "f"], pair),
+        {"fit": (logits["f"], logits["g"])},
+        dataset="test",
     )
     f, g = values_of(logits["f"]), values_of(logits["g"])
     winners = g.argmax(1)
@@ -160,7 +207,7 @@ def test_judged_on_each_split(stores):
         positive = winners == i
         assert int(at["n_positive"]) == positive.sum()
         for k in range(1, MAX_SUPPORT + 1):
-            for estimator in ("lasso", "refit"):
+            for estimator in ("lasso", "refit", "subset"):
                 one = at.sel(support_size=k, estimator=estimator)
                 w = dense(one["support"].values, one["coef"].values)
                 error = np.abs(g[:, i] - f @ w)
@@ -169,7 +216,17 @@ def test_judged_on_each_split(stores):
                     error[positive].sum() / np.abs(g[positive, i]).sum(), rel=1e-12
                 )
         null = at.isel(penalty=1)  # alpha 50: w = 0
-        assert float(null["relative_error_at_penalty"].sel(estimator="lasso")) == 1
+        assert float(null["relative_error_at_penalty"].sel(estimator_at_penalty="lasso")) == 1
+    squared = []
+    for estimator in ("refit", "subset"):
+        one = judged.sel(estimator=estimator)
+        w = [
+            [dense(*two) for two in zip(*of_target, strict=True)]
+            for of_target in zip(one["support"].values, one["coef"].values, strict=True)
+        ]
+        squared.append(np.square(g[:, :, None] - np.einsum("rj,tkj->rtk", f, w)).mean(axis=0))
+    assert (squared[1] <= squared[0] * (1 + 1e-9)).all()
+    assert (squared[1] < (1 - 1e-4) * squared[0]).any()
     assert judged.attrs["positives"]["fit"].startswith("pseudo-positives")
     assert float(judged["original_accuracy"].sel(split="fit")) == 1
 
@@ -200,8 +257,21 @@ def uncertified(tmp_path_factory):
         relative_alpha=[],
     )
     write_store(dataset, paths)
+    found = str(folder / "subsets.zarr")
+    write_store(
+        solve_best_subset(
+            *(moments, moments, moments, ("f", "f")),
+            batch=1,
+            batches=4,
+            max_support=21,
+            exclude_own=True,
+            width=1,
+            proven_size=1,
+        ),
+        found,
+    )
     judged = evaluate_dependencies(
-        paths, moments, moments, {"fit": (logits, logits)}, dataset="test"
+        *(paths, found), moments, moments, {"fit": (logits, logits)}, dataset="test"
     )
     return open_store(paths).load(), judged
 

@@ -25,7 +25,12 @@ from neuraldeps.figures.chord import (
 from neuraldeps.figures.contact_sheet import choose_rows, contact_sheet_figure, mosaic
 from neuraldeps.figures.correlation import Correlation, correlation_figure
 from neuraldeps.figures.curves import curves_figure
-from neuraldeps.figures.distribution import error_by_support_figure, error_quartiles
+from neuraldeps.figures.distribution import (
+    error_by_support_figure,
+    error_quartiles,
+    share_within,
+    share_within_figure,
+)
 from neuraldeps.figures.pictures import sample_pictures
 from neuraldeps.figures.robustness import robustness_figure
 from neuraldeps.figures.star import angles, star_figure, star_panel
@@ -94,8 +99,15 @@ def errors():
     return error_by_support_figure(stores, "fit", "test")
 
 
+def shares():
+    pairs = [("a", "a"), ("a", "b"), ("b", "a"), ("b", "b")]
+    stores = [evaluation_store(*pair, seed=seed) for seed, pair in enumerate(pairs)]
+    return share_within_figure(stores, "test")
+
+
 FIGURES = {
     "star": lambda: star_figure(a_case()),
+    "star of the paper's method": lambda: star_figure(a_case(), estimator="lasso"),
     "panel": lambda: star_panel([a_case(), a_case("b", "b", 1), a_case("a", "b", 2)]),
     "chord": a_chord,
     "correlation": a_correlation,
@@ -103,6 +115,7 @@ FIGURES = {
     "curves": some_curves,
     "robustness": lambda: robustness_figure(robustness()),
     "errors": errors,
+    "shares": shares,
 }
 
 
@@ -147,19 +160,38 @@ def test_robustness_shows_every_arm_and_no_paper():
     assert len(accuracy.containers) == 2
 
 
-def test_star_shows_names_coefficients_and_accuracies():
+@pytest.mark.parametrize("estimator", ["refit", "subset"])
+def test_star_shows_names_coefficients_and_accuracies(estimator):
     case = a_case()
-    figure = star_figure(case, estimator="refit")
+    figure = star_figure(case, estimator=estimator)
     texts = {text.get_text().replace("\n", " ") for text in figure.axes[0].texts}
-    for term in case.terms:
-        assert f"{term.coef['refit']:.2f}".replace("-", "\N{MINUS SIGN}") in texts
+    for term in case.terms[estimator]:
+        assert f"{term.coef:.2f}".replace("-", "\N{MINUS SIGN}") in texts
         assert term.category.caption in texts
     assert case.category.caption in texts
-    measured, original = case.metrics["test"]["refit"], case.original["test"]
+    measured, original = case.metrics["test"][estimator], case.original["test"]
     assert (
         f"acc {100 * measured['accuracy']:.1f} ({100 * original['accuracy']:.1f})   "
         f"pos {100 * measured['positive_accuracy']:.1f} ({100 * original['positive_accuracy']:.1f})"
     ) in texts
+    beside = figure.axes[0].child_axes
+    assert len(beside) == (estimator == "subset")
+    kept = 100 * case.metrics["test"]["refit"]["positive_accuracy"]
+    assert all(f"pos {kept:.1f}" in one.get_title() for one in beside)
+
+
+def test_shares_are_those_of_the_categories_with_images():
+    store = evaluation_store()
+    store.relative_error_positive[:, :, 3] = np.nan
+    values = store.relative_error_positive.sel(split="test", estimator="subset").values
+    expected = 100 * (np.delete(values, 3, axis=0) < 0.3).mean(axis=0)
+    np.testing.assert_allclose(share_within(store, "test", "subset", 0.3), expected)
+    (line,) = [
+        line
+        for line in share_within_figure([store], "test").axes[2].lines
+        if line.get_label() == "subset"
+    ]
+    np.testing.assert_allclose(line.get_ydata(), expected)
 
 
 @pytest.mark.parametrize("n", range(1, 9))
@@ -282,7 +314,7 @@ def test_a_picture_stands_in_the_node(tmp_path):
         4,
         0,
     )
-    red = {case.terms[0].category.code: np.full((8, 8, 3), (255, 0, 0), np.uint8)}
+    red = {case.terms["subset"][0].category.code: np.full((8, 8, 3), (255, 0, 0), np.uint8)}
     figure = star_figure(case, pictures=red)
     png = tmp_path / "a.png"
     save_figure(figure, str(png), str(tmp_path / "a.svg"))

@@ -18,14 +18,14 @@ from tests.cards import card_with
 from tests.synthetic_results import CODES, NAMES, N, evaluation_store
 
 ERROR = "relative_error_positive"
-AUTO = {"split": "fit", "support_size": (3, 4), "choose_by": "lasso"}
+AUTO = {"split": "fit", "support_size": (3, 4), "choose_by": "subset", "min_positives": 10}
 
 
 def planted(fit=(7, 3), test=(9, 3)):
     """The smallest error lies at one place on the fit split, at another on the test split."""
     store = evaluation_store()
     for split, (category, size) in (("fit", fit), ("test", test)):
-        where = {"split": split, "estimator": "lasso", "support_size": size}
+        where = {"split": split, "estimator": "subset", "support_size": size}
         store[ERROR].loc[where | {"target_category": category}] = 0.01
     return store
 
@@ -47,8 +47,8 @@ def test_auto_case_is_chosen_on_fit_and_reported_on_test():
     store = planted()
     case = one_case(store)
     assert case.category.name == NAMES[7]
-    row = tables.table1([case]).iloc[0]
-    at = {"split": "test", "estimator": "lasso", "support_size": 3, "target_category": 7}
+    row = tables.table1([case]).set_index("estimator").loc["subset"]
+    at = {"split": "test", "estimator": "subset", "support_size": 3, "target_category": 7}
     assert row.rel_err == 100 * float(store[ERROR].sel(at))
     assert row.rel_err != pytest.approx(1.0)
 
@@ -67,29 +67,34 @@ def test_every_number_of_table1_is_the_stores():
         assert row.acc_original == 100 * float(at.original_accuracy)
         assert row.pos_acc == 100 * float(one.positive_accuracy)
         assert row.pos_acc_original == 100 * float(at.original_positive_accuracy)
-        assert row.alpha == float(at.alpha)
+        if row.estimator == "subset":
+            assert np.isnan(row.alpha)
+        else:
+            assert row.alpha == float(at.alpha)
         assert row.support_size == 3
-    assert list(frame.estimator) == ["lasso", "refit"]
+    assert list(frame.estimator) == ["lasso", "refit", "subset"]
 
 
 def test_dependency_is_written_out_with_the_stores_coefficients():
     store = evaluation_store()
-    support, coef = store.support.values[4, 2, :3], store.coef.values[:, 4, 2, :3]
+    supports, coefs = store.support.values[:, 4, 2, :3], store.coef.values[:, 4, 2, :3]
     case = describe_case(store, 4, 2)
-    order = np.argsort(-np.abs(coef[1]))
-    text = case.equation("refit", with_character=False)
-    for slot in order:
-        assert f"{abs(coef[1, slot]):.3f} {NAMES[support[slot]]}" in text
-    assert len(case.terms) == 3
-    assert text.startswith("-") == (coef[1, order[0]] < 0)
-    assert text.count(" - ") == np.sum(coef[1, order[1:]] < 0)
+    for name, support, coef in zip(("lasso", "refit", "subset"), supports, coefs, strict=True):
+        order = np.argsort(-np.abs(coef))
+        text = case.equation(name, with_character=False)
+        for slot in order:
+            assert f"{abs(coef[slot]):.3f} {NAMES[support[slot]]}" in text
+        assert len(case.terms[name]) == 3
+        assert text.startswith("-") == (coef[order[0]] < 0)
+        assert text.count(" - ") == np.sum(coef[order[1:]] < 0)
+    assert set(case.codes) == {CODES[i] for i in (4, *supports.ravel())}
 
 
 def test_an_equation_has_the_shown_estimators_largest_coefficient_first():
     store = evaluation_store()
-    store.coef.values[:, 4, 2, :3] = [[0.9, 0.5, 0.1], [0.2, -0.7, 0.4]]
+    store.coef.values[:2, 4, 2, :3] = [[0.9, 0.5, 0.1], [0.2, -0.7, 0.4]]
     case = describe_case(store, 4, 2)
-    names = [NAMES[source] for source in store.support.values[4, 2, :3]]
+    names = [NAMES[source] for source in store.support.values[0, 4, 2, :3]]
     shown = {one: case.equation(one, with_character=False) for one in ("lasso", "refit")}
     assert shown["lasso"] == f"0.900 {names[0]} + 0.500 {names[1]} + 0.100 {names[2]}"
     assert shown["refit"] == f"-0.700 {names[1]} + 0.400 {names[2]} + 0.200 {names[0]}"
@@ -97,9 +102,12 @@ def test_an_equation_has_the_shown_estimators_largest_coefficient_first():
 
 def test_support_size_is_what_is_really_there():
     store = planted(fit=(7, 4))
-    store.support[7, 3, 2:] = -1  # "at most 4" that holds two categories only
+    store.support[2, 7, 3, 2:] = -1  # "at most 4" that holds two categories only
     assert one_case(store, support_size=(3, 4)).category.name != NAMES[7]
-    assert one_case(store, support_size=(2, 4)).support_size == 2
+    case = one_case(store, support_size=(2, 4))
+    assert case.category.name == NAMES[7]
+    sizes = tables.table1([case]).set_index("estimator").support_size
+    assert sizes.to_dict() == {"lasso": 4, "refit": 4, "subset": 2}
 
 
 def test_categories_without_positives_are_not_chosen():
@@ -108,7 +116,26 @@ def test_categories_without_positives_are_not_chosen():
     assert one_case(store).category.name != NAMES[7]
 
 
-def test_no_candidate_is_one_line_with_key_and_mend():
+def test_categories_with_too_few_images_in_either_split_are_not_chosen():
+    store = planted()
+    store.n_positive.loc[{"target_category": 7, "split": "test"}] = 9
+    assert one_case(store).category.name != NAMES[7]
+    assert one_case(store, min_positives=9).category.name == NAMES[7]
+    assert chosen_case(store, {"a--a": NAMES[7]}).category.name == NAMES[7]
+    store.n_positive[:] = 3  # none has enough: all that have as many as any
+    assert one_case(store).category.name == NAMES[7]
+
+
+def test_the_estimator_that_chooses_is_the_configurations():
+    store = planted()
+    store[ERROR].loc[
+        {"estimator": "refit", "split": "fit", "target_category": 11, "support_size": 4}
+    ] = 0.001
+    assert one_case(store).category.name == NAMES[7]
+    assert one_case(store, choose_by="refit").category.name == NAMES[11]
+
+
+def test_no_candidate_is_one_line_with_key_and_fix():
     store = evaluation_store()
     store[ERROR][:] = np.nan
     with pytest.raises(
@@ -131,7 +158,7 @@ def test_unknown_category_names_the_key():
 
 def test_every_pairs_case_is_told_with_why_and_is_read_back(tmp_path):
     stores = [planted(), evaluation_store("a", "b", seed=1)]
-    stores[0].support[7, 3, 3:] = -1  # "at most 4" that holds three categories
+    stores[0].support[2, 7, 3, 3:] = -1  # "at most 4" that holds three categories
     stores[0][ERROR].loc[{"support_size": 4, "target_category": 7, "split": "fit"}] = 0.001
     cases = choose_cases(stores, {"a--b": "|"}, **AUTO)
     assert cases[0] == {
@@ -142,8 +169,9 @@ def test_every_pairs_case_is_told_with_why_and_is_read_back(tmp_path):
         "target_name": NAMES[7],
         "support_size": 4,
         "n_sources": 3,
+        "n_positive": {"fit": 40, "test": 40},
         "chosen": "auto",
-        "choose_by": "lasso",
+        "choose_by": "subset",
         "split": "fit",
     }
     assert (cases[1]["target_name"], cases[1]["chosen"]) == ("VERTICAL LINE", "config")
@@ -168,7 +196,7 @@ def test_markdown_has_as_many_cells_in_every_row(tmp_path):
     outputs = {form: str(tmp_path / f"t.{form}") for form in ("csv", "md", "tex")}
     write_table(frame, tables.TABLE1, outputs, caption="c", notes=["n"])
     lines = [x for x in (tmp_path / "t.md").read_text().splitlines() if x.startswith("|")]
-    assert len(lines) == 2 + 2 * N
+    assert len(lines) == 2 + 3 * N
     assert {len(cells(line)) for line in lines} == {len(tables.TABLE1)}
     assert "VERTICAL LINE (\\|)" in lines[2]
     assert "LOW LINE (\\_)" in "\n".join(lines)
@@ -182,7 +210,7 @@ def test_latex_escapes_names_and_numbers_of_columns_agree(tmp_path):
     text = (tmp_path / "t.tex").read_text()
     body = text.split(r"\midrule")[1].split(r"\bottomrule")[0]
     rows = [line for line in body.splitlines() if line.endswith(r"\\")]
-    assert [len(re.findall(r"(?<!\\)&", row)) for row in rows] == [len(tables.TABLE1) - 1] * 2
+    assert [len(re.findall(r"(?<!\\)&", row)) for row in rows] == [len(tables.TABLE1) - 1] * 3
     assert r"50\% of R\&D\_\#1 \textasciitilde \{x\}\textasciicircum \textbackslash \$" in body
     assert r"\caption{10 \% of a\_b}" in text
     assert r"c \& d" in text
@@ -211,6 +239,7 @@ def test_papers_numbers_stand_next_to_ours_for_the_papers_networks_only():
     assert theirs.loc["resnet18", "abs_err"] == 2.568
     assert theirs.loc["resnet18", "pos_acc_original"] == 84.0
     assert theirs.loc["resnet50", "rel_err"] == 20.7
+    assert list(frame.estimator)[:4] == ["lasso", "refit", "paper", "subset"]
     assert "paper" not in set(tables.table1([one_case(stores[0])]).estimator)
 
 
@@ -253,17 +282,22 @@ def counted(n_labelled, pseudo=(), n_samples=50):
 def test_notes_say_at_which_penalty_the_paper_solves_and_which_labels_are_missing():
     def notes(store, support_size=(3, 4)):
         how = {"support_size": support_size, "with_paper": True}
+        how |= {"choose_by": "subset", "min_positives": 10}
         return " ".join(tables.table1_notes([store], "fit", "test", **how))
 
     whole = notes(counted([50, 50]))
     assert "alpha 0.25 for Swin-T, 2.5 for the other networks" in whole
-    assert "the exact path with 3 to 4 categories" in whole
-    assert "the exact path with 5 categories" in notes(counted([50, 50]), (5, 5))
+    assert "at most as many categories as subset has, 3 to 4," in whole
+    assert "at most as many categories as subset has, 5," in notes(counted([50, 50]), (5, 5))
+    assert "at least 10 images in each split: the smallest relative error of subset" in whole
     assert "have a label" not in whole
     assert "Of 50 images of the split test 35 have a label" in notes(counted([50, 35]))
     assert "Of 50 images of the split fit 20 have a label" in notes(counted([20, 50]))
     without = notes(counted([50, 50], pseudo=["fit"]))
-    assert "split fit have no labels: a case is the best on its pseudo-positives" in without
+    assert (
+        "split fit have no labels, or too few: a case is the best on its pseudo-positives"
+        in without
+    )
 
 
 def test_distribution_is_that_of_the_categories():
@@ -288,6 +322,13 @@ def test_distribution_is_that_of_the_categories():
     assert row.rel_err_median == pytest.approx(100 * np.median(error))
     assert row.rel_err_q1 == pytest.approx(100 * np.percentile(error, 25))
     assert row.rel_err_share_below_10 == pytest.approx(100 * 3 / (N - 1))
+    for limit in (20, 30):
+        share = row[f"rel_err_share_below_{limit}"]
+        assert share == pytest.approx(100 * np.mean(error < limit / 100))
+    assert row.pos_acc_median == pytest.approx(100 * np.median(at.positive_accuracy))
+    own = 100 * np.median(at.original_positive_accuracy)
+    assert row.pos_acc_median_original == pytest.approx(own)
+    assert set(frame[frame["at"] == "alpha = 0.15"].estimator) == {"lasso", "refit"}
     assert row.pos_acc_drop_q3 == pytest.approx(100 * np.percentile(drop, 75))
     row = frame[(frame["at"] == "alpha = 0.15") & (frame.estimator == "lasso")].iloc[0]
     assert row.support_size_median == np.median(store.support_size_at_penalty.values[1:, 0])
