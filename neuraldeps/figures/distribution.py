@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from neuraldeps.estimators import ESTIMATORS
-from neuraldeps.figures.style import INK, pair_title, styled
+from neuraldeps.figures.style import INK, MUTED, pair_title, styled
 
 LIMITS = (0.1, 0.2, 0.3)  # relative errors that a category is held to
 
@@ -33,17 +33,20 @@ def error_quartiles(evaluation: xr.Dataset, split: str, estimator: str) -> np.nd
 
 @styled
 def error_by_support_figure(evaluations: Sequence[xr.Dataset], fit: str, test: str) -> Figure:
-    """One panel per pair: median and quartile band on the test split, median on the fit split."""
+    """One panel per pair: how many categories have images, median and quartile band on the test split, median on the fit split."""
     columns = int(np.clip(np.ceil(np.sqrt(len(evaluations))), 1, 4))
     rows = -(-len(evaluations) // columns)
-    width, height, header = 3.3, 2.55, 0.85
+    width, height = 3.3, 2.55
+    header = (
+        0.85 if columns > 1 else 0.85 + 0.36 * len(ESTIMATORS)
+    )  # one column of the legend, or three
     total = rows * height + header
     figure = Figure(figsize=(columns * width + 0.3, total))
     grid = figure.add_gridspec(
         rows,
         columns,
         left=0.55 / (columns * width + 0.3),
-        right=0.985,
+        right=0.975,
         bottom=0.48 / total,
         top=1 - (header + 0.1) / total,
         wspace=0.14,
@@ -65,7 +68,7 @@ def error_by_support_figure(evaluations: Sequence[xr.Dataset], fit: str, test: s
     figure.legend(
         *first.get_legend_handles_labels(),
         loc="upper center",
-        ncols=2,
+        ncols=len(ESTIMATORS) if columns > 1 else 1,
         bbox_to_anchor=(0.5, 1 - 0.04 / total),
         columnspacing=1.4,
     )
@@ -101,8 +104,8 @@ def share_within(evaluation: xr.Dataset, split: str, estimator: str, limit: floa
 def share_within_figure(evaluations: Sequence[xr.Dataset], test: str) -> Figure:
     """A row of panels within networks and one between, a panel per limit; thin lines are single pairs."""
     groups = {
-        "Within networks": [one for one in evaluations if is_within(one)],
-        "Between networks": [one for one in evaluations if not is_within(one)],
+        "Within": [one for one in evaluations if is_within(one)],
+        "Between": [one for one in evaluations if not is_within(one)],
     }
     shown = {title: group for title, group in groups.items() if group}
     height, header = 2.4, 0.5
@@ -174,6 +177,16 @@ def draw_errors(axes: Axes, evaluation: xr.Dataset, fit: str, test: str) -> None
             axes.plot(sizes, median, label=f"{label}, {fit}: median", **style)
     pair = pair_title(evaluation.attrs["source"], evaluation.attrs["target"])
     n_counted = int((evaluation.n_positive.sel(split=test) > 0).sum())
-    axes.set_title(f"{pair}: {n_counted} of {evaluation.sizes['target_category']} categories")
+    axes.set_title(pair)
+    axes.text(
+        0.98,
+        0.97,
+        f"{n_counted} of {evaluation.sizes['target_category']} categories",
+        transform=axes.transAxes,
+        ha="right",
+        va="top",
+        fontsize=7.5,
+        color=MUTED,
+    )
     axes.set_xlim(sizes[0], sizes[-1])
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
