@@ -36,7 +36,7 @@ lowest.txt: pyproject.toml
 	uv pip compile --quiet --resolution lowest-direct --python $(PYTHON) --no-header --no-annotate \
 	--extra slurm --extra test pyproject.toml --output-file $@
 
-# the picture in the README; needs graphviz
+# the picture in docs/architecture.md; needs graphviz
 rulegraph: $(VENV)/installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --rulegraph dot \
 	| sed -e '/-> 0$$/d; /^\t0\[/d' -e 's/margin=0/margin=0, rankdir=LR, nodesep=0.12, ranksep=0.35/' \
