@@ -24,7 +24,9 @@ def prose(path):
 
 def links(path):
     """Targets of a document's links and pictures that lie in this repository."""
-    found = re.findall(r"!?\[(?:[^\]]|\]\[)*\]\(<?([^)\s>]+)>?\)", re.sub(r"`[^`]*`", "", prose(path)))
+    found = re.findall(
+        r"!?\[(?:[^\]]|\]\[)*\]\(<?([^)\s>]+)>?\)", re.sub(r"`[^`]*`", "", prose(path))
+    )
     return [link for link in found if not re.match(r"[a-z]+:", link)]
 
 
