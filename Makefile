@@ -1,15 +1,17 @@
 # Set up and run: `make demo` runs the default workflow, `make test` the tests.
 PYTHON ?= python3
 CORES ?= all
+# the versions that are installed
+CONSTRAINTS ?= requirements.lock
 VENV := .venv
 BIN := $(VENV)/bin
 
 .PHONY: demo photos test lint rulegraph
 
-$(VENV)/installed: pyproject.toml requirements.lock
+$(VENV)/installed: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --constraint requirements.lock --editable '.[slurm,test,lint]'
+	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) --editable '.[slurm,test,lint]'
 	touch $@
 
 demo: $(VENV)/installed
@@ -29,7 +31,12 @@ lint: $(VENV)/installed
 	$(BIN)/snakefmt --check Snakefile rules
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --lint
 
-# the picture in the README; needs graphviz
+# the lowest versions that pyproject.toml allows, for `make test CONSTRAINTS=lowest.txt`; needs uv
+lowest.txt: pyproject.toml
+	uv pip compile --quiet --resolution lowest-direct --python $(PYTHON) --no-header --no-annotate \
+	--extra slurm --extra test pyproject.toml --output-file $@
+
+# the picture in docs/architecture.md; needs graphviz
 rulegraph: $(VENV)/installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --rulegraph dot \
 	| sed -e '/-> 0$$/d; /^\t0\[/d' -e 's/margin=0/margin=0, rankdir=LR, nodesep=0.12, ranksep=0.35/' \

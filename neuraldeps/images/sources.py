@@ -4,7 +4,7 @@ import logging
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from types import MappingProxyType
@@ -74,8 +74,26 @@ def list_images(spec: Mapping[str, Any], key: str) -> Listing:
     return Listing(found.paths, labels, numbers, access, found.empty)
 
 
+def _open_torchvision(name: str, options: Mapping[str, Any]) -> Any:
+    return create_dataset(name, **options)
+
+
+def _open_timm(name: str, options: Mapping[str, Any]) -> Any:
+    # as it is: timm would clip 16 bits to 8
+    return create_dataset(name, **{**options, "input_img_mode": ""})
+
+
+# By how an origin's name begins, what opens it; the first that fits. It takes the name and timm's options
+# (`root`, `split`, those of `origin_kwargs`) and gives a data set of timm's, or one like torchvision's:
+# `[i]` gives a Pillow image and its class number, `targets` has all numbers, `class_to_idx` their names.
+ORIGINS: dict[str, Callable[[str, Mapping[str, Any]], Any]] = {
+    "torch/": _open_torchvision,
+    "": _open_timm,
+}
+
+
 def open_source(spec: Mapping[str, Any], key: str) -> Any:
-    """Open a data set that timm's `create_dataset` reads under a name.
+    """Open a data set by its name: one of `ORIGINS`.
 
     Parameters
     ----------
@@ -90,15 +108,14 @@ def open_source(spec: Mapping[str, Any], key: str) -> Any:
     InputError
         If it cannot be opened.
     """
-    name, root, split = spec["origin"], spec.get("data_dir"), spec.get("origin_split")
+    name = spec["origin"]
     options = dict(spec.get("origin_kwargs") or {})
+    options |= {"root": spec.get("data_dir"), "split": spec.get("origin_split") or "validation"}
     if spec.get("class_map") is not None:
         options["class_map"] = spec["class_map"]
-    if not name.lower().startswith("torch/"):
-        # as it is: timm would clip 16 bits to 8
-        options["input_img_mode"] = ""
+    opener = next(ORIGINS[start] for start in ORIGINS if name.lower().startswith(start))
     try:
-        return create_dataset(name, root=root, split=split or "validation", **options)
+        return opener(name, options)
     except ImportError as error:
         raise InputError(
             f"{key}.origin: {name} needs a package that is not installed ({first_line(error)}); install it"
