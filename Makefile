@@ -6,7 +6,7 @@ CONSTRAINTS ?= requirements.lock
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo photos test lint rulegraph
+.PHONY: demo photos test lint lock rulegraph
 
 $(VENV)/installed: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
@@ -30,6 +30,11 @@ lint: $(VENV)/installed
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile rules
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --lint
+
+# every version that a run was tested with, made anew after pyproject.toml changes; needs uv
+lock:
+	uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --all-extras --no-annotate \
+	--custom-compile-command 'make lock' pyproject.toml --output-file requirements.lock
 
 # the lowest versions that pyproject.toml allows, for `make test CONSTRAINTS=lowest.txt`; needs uv
 lowest.txt: pyproject.toml

@@ -41,7 +41,7 @@ def lay_out_logits(
     config, sources : mapping
         For `neuraldeps.stores.provenance`.
     rows : int, optional
-        Rows per shard; 32 MiB worth of them by default.
+        Rows per shard; as many as take `SHARD_BYTES` by default.
     attrs : mapping, optional
         Further attributes; what they say must follow from `config` and `sources`.
 

@@ -14,6 +14,7 @@ from timm.data import create_dataset, create_transform, resolve_model_data_confi
 
 from neuraldeps.networks.build import build_network
 from neuraldeps.networks.checkpoints import load_checkpoint, save_checkpoint
+from neuraldeps.robustness.penalty import ARMS
 from tests.workflow.conftest import HERE, contents, snakemake
 
 CONFIG = HERE / "folders.yaml"
@@ -147,7 +148,7 @@ def test_tables_2_to_4_are_made_of_photos(results):
     assert set(table2["setting"]) == {"11->1", "11->1 (pos&neg)"}
     assert table2[["baseline", "ours"]].notna().all(axis=None)
     table3 = pd.read_csv(results / "tables/table3.csv")
-    assert table3["arm"].tolist() == ["baseline", "control", "literal", "normalised"]
+    assert table3["arm"].tolist() == list(ARMS)
     assert table3[["acc", "aupr", "theta_alpha"]].notna().all(axis=None)
     # the far images' folders name four categories: softmax and in-distribution images are theirs
     assert xr.open_zarr(results / "robustness/learner/seed3.zarr").attrs["n_restricted"] == 4
