@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from neuraldeps.dependencies.scoring import Candidates, Evaluation, evaluate
+from neuraldeps.dependencies.scoring import EPSILON, Candidates, Evaluation, evaluate
 from neuraldeps.dependencies.solve import cross_moment
 from neuraldeps.errors import StoreError
 from neuraldeps.estimators import ESTIMATORS, WITH_PENALTY, Solutions, Solved
@@ -51,7 +51,11 @@ def evaluate_dependencies(
     xarray.Dataset
         Errors in logits, relative errors and accuracies as fractions, along `split`, `estimator`
         (`ESTIMATORS`), `target_category` and `support_size`; those that end in `_at_penalty` along
-        `estimator_at_penalty` and `penalty`, NaN where the solution was not certified.
+        `estimator_at_penalty` and `penalty`, NaN where the solution was not certified. `delta` and
+        `delta_positive` are Definition 1's, along `epsilon` too: the share of the images whose
+        logit is missed by more than epsilon times the target's root mean square over the images
+        that dependencies were fitted on, and of the category's own images whose logit is missed by
+        more than epsilon times itself.
 
     Raises
     ------
@@ -78,6 +82,7 @@ def evaluate_dependencies(
             LogitsFile(sides[1], centering),
             candidates,
             labels_of(sides[1]),
+            scale=np.sqrt(solved["target_second_moment"].values),
             min_positives=min_positives,
             n_threads=n_threads,
         )
@@ -88,7 +93,7 @@ def evaluate_dependencies(
     measures = _measures(results, n_sizes=solved.sizes["support_size"])
     uncertified = np.isnan(solved["dual_gap_at_penalty"].values)
     for name in (name for name in measures if name.endswith("_at_penalty")):
-        measures[name][1][..., uncertified] = np.nan
+        measures[name][1][:, :, uncertified] = np.nan
     variables: dict[str, Any] = {
         "alpha_at_penalty": solved["alpha_at_penalty"],
         "support_size_at_penalty": solved["support_size_at_penalty"],
@@ -108,6 +113,7 @@ def evaluate_dependencies(
     coords = dict(solved.coords) | {
         "split": strings(list(logits)),
         **{NAMED[axis]: strings(names) for axis, names in ALONG.items()},
+        "epsilon": np.array(EPSILON),
     }
     sources = {"paths": paths, "subsets": subsets, "within": within, "pair": pair}
     for split, sides in logits.items():
@@ -186,12 +192,15 @@ def _measures(results: Mapping[str, Evaluation], n_sizes: int) -> dict[str, Any]
         unit = {"units": "logit" if name.startswith("absolute") else "1"}
         # a target's predictors: each estimator's along the sizes, then each one's along the penalties
         cut = len(ALONG["support_size"]) * n_sizes
+        further = ("epsilon",) if values.ndim > 3 else ()
         for axis, part, suffix in (
-            ("support_size", values[..., :cut], ""),
-            ("penalty", values[..., cut:], "_at_penalty"),
+            ("support_size", values[:, :, :cut], ""),
+            ("penalty", values[:, :, cut:], "_at_penalty"),
         ):
-            split = part.reshape(*part.shape[:2], len(ALONG[axis]), -1).transpose(0, 2, 1, 3)
-            variables[name + suffix] = (("split", NAMED[axis], t, axis), split, unit)
+            n_names = len(ALONG[axis])
+            shape = (*part.shape[:2], n_names, part.shape[2] // n_names, *part.shape[3:])
+            by_name = np.moveaxis(part.reshape(shape), 2, 1)
+            variables[name + suffix] = (("split", NAMED[axis], t, axis, *further), by_name, unit)
     own = [_ratio(r.sums.original_correct_positive, r.sums.n_positive) for r in every]
     variables |= {
         "original_accuracy": (
@@ -211,6 +220,7 @@ def _means(result: Evaluation) -> dict[str, np.ndarray]:
     """Errors and accuracies of every target and predictor, (T, M)."""
     sums = result.sums
     positive = sums.n_positive[:, None]
+    masked = np.isnan(sums.error)[..., np.newaxis]
     return {
         "absolute_error_positive": _ratio(sums.error_positive, positive),
         "relative_error_positive": _ratio(sums.error_positive, sums.size_positive[:, None]),
@@ -218,4 +228,8 @@ def _means(result: Evaluation) -> dict[str, np.ndarray]:
         "relative_error": _ratio(sums.error, sums.size[:, None]),
         "accuracy": _ratio(sums.correct, np.array(result.n_labelled)),
         "positive_accuracy": _ratio(sums.correct_positive, positive),
+        "delta": np.where(masked, np.nan, sums.missed / result.n_samples),
+        "delta_positive": np.where(
+            masked, np.nan, _ratio(sums.missed_positive, positive[..., None])
+        ),
     }

@@ -17,6 +17,7 @@ from numba import njit
 from neuraldeps.logits.store import Centering, LogitsFile, masked_categories
 from neuraldeps.logs import progress
 
+EPSILON = (0.05, 0.10, 0.20)  # Definition 1's eps, as a share of the logit's size
 ROWS = 2048  # images at once: a chunk of 1000 categories stays in the last-level cache
 # a replaced logit must meet its rivals unrounded: equal ones stay equal
 EXACT: dict[Centering, type[np.floating]] = {"none": np.float32, "per_image": np.float64}
@@ -88,6 +89,9 @@ class Sums(NamedTuple):
     ----------
     error, error_positive : ndarray of float64, shape (T, M)
         Sum of |g_i - w.f| over all images, and over the positive images of the target, logits.
+    missed, missed_positive : ndarray of int64, shape (T, M, len(EPSILON))
+        Images whose logit is missed by more than each `EPSILON`: of the target's scale over all
+        images, of the logit itself over the positive ones.
     correct, correct_positive : ndarray of int64, shape (T, M)
         Images whose label wins when g_i is replaced by w.f, over the same populations.
     size, size_positive : ndarray of float64, shape (T,)
@@ -98,6 +102,8 @@ class Sums(NamedTuple):
 
     error: np.ndarray
     error_positive: np.ndarray
+    missed: np.ndarray
+    missed_positive: np.ndarray
     correct: np.ndarray
     correct_positive: np.ndarray
     size: np.ndarray
@@ -108,11 +114,19 @@ class Sums(NamedTuple):
     @classmethod
     def zeros(cls, n_targets: int, n_solutions: int) -> "Sums":
         """Nothing added yet."""
-        both = (n_targets, n_solutions)
+        one, each = (n_targets,), (n_targets, n_solutions)
+        by_epsilon = (*each, len(EPSILON))
         return cls(
-            *(np.zeros(both), np.zeros(both), np.zeros(both, np.int64), np.zeros(both, np.int64)),
-            *(np.zeros(n_targets), np.zeros(n_targets)),
-            *(np.zeros(n_targets, np.int64), np.zeros(n_targets, np.int64)),
+            error=np.zeros(each),
+            error_positive=np.zeros(each),
+            missed=np.zeros(by_epsilon, np.int64),
+            missed_positive=np.zeros(by_epsilon, np.int64),
+            correct=np.zeros(each, np.int64),
+            correct_positive=np.zeros(each, np.int64),
+            size=np.zeros(one),
+            size_positive=np.zeros(one),
+            n_positive=np.zeros(one, np.int64),
+            original_correct_positive=np.zeros(one, np.int64),
         )
 
 
@@ -171,7 +185,7 @@ def _predict(source, support, coef, prediction):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _add_targets(chunk, candidates, sums, begin, end):  # type: ignore[no-untyped-def]
+def _add_targets(chunk, candidates, allowed, sums, begin, end):  # type: ignore[no-untyped-def]
     """Add one chunk of images to the sums of targets `begin:end`."""
     prediction = np.empty(len(chunk.label))
     for t in range(begin, end):
@@ -192,9 +206,14 @@ def _add_targets(chunk, candidates, sums, begin, end):  # type: ignore[no-untype
                 chunk.source, candidates.support[entries], candidates.coef[entries], prediction
             )
             sums.error[t, m] += _error(truth, prediction)
+            for e in range(allowed.shape[1]):
+                sums.missed[t, m, e] += _count_missed(truth, prediction, allowed[t, e])
             sums.correct[t, m] += _change(chunk, i, positives, won, prediction)
             for row in positives:
-                sums.error_positive[t, m] += abs(truth[row] - prediction[row])
+                error = abs(truth[row] - prediction[row])
+                sums.error_positive[t, m] += error
+                for e in range(len(EPSILON)):
+                    sums.missed_positive[t, m, e] += error > EPSILON[e] * abs(truth[row])
                 if chunk.top[row] == i:
                     rival, rival_category = chunk.second[row], chunk.runner_up[row]
                 else:
@@ -220,6 +239,15 @@ def _error(truth, prediction):  # type: ignore[no-untyped-def]
     for lane in range(8):
         total += lanes[lane]
     return total
+
+
+@njit(nogil=True, cache=True)
+def _count_missed(truth, prediction, allowed):  # type: ignore[no-untyped-def]
+    """Images whose logit is missed by more than `allowed`."""
+    count = 0
+    for row in range(len(truth)):
+        count += abs(truth[row] - prediction[row]) > allowed
+    return count
 
 
 @njit(nogil=True, cache=True)
@@ -293,6 +321,7 @@ def evaluate(
     candidates: Candidates,
     label: np.ndarray,
     *,
+    scale: np.ndarray | None = None,
     min_positives: int = 1,
     n_threads: int = 1,
 ) -> Evaluation:
@@ -306,6 +335,8 @@ def evaluate(
         For each target category i its predictors w.
     label : ndarray of int, shape (samples,)
         Category of each image, -1 where there is none.
+    scale : ndarray, shape (T,), optional
+        Of each target's logit, in logits, which `missed` is counted by. Without, none is missed.
     min_positives : int
         Where some images have no label and no category has this many that do, the target network's
         own winner takes the label's place in all of them: *pseudo-positives*.
@@ -323,7 +354,10 @@ def evaluate(
     ----------
     "Neural Dependencies Emerging from Learning Massive Categories", CVPR 2023, Sec. 2.1, Table 1.
     """
-    sums = Sums.zeros(len(candidates.targets), candidates.n_solutions)
+    n_targets = len(candidates.targets)
+    sums = Sums.zeros(n_targets, candidates.n_solutions)
+    scale = np.full(n_targets, np.inf) if scale is None else scale
+    allowed = np.asarray(scale, float)[:, np.newaxis] * np.array(EPSILON)
     labelled = np.bincount(label[label >= 0], minlength=1)
     pseudo_positives = bool((label < 0).any() and labelled.max() < min_positives)
     cuts = np.linspace(0, len(candidates.targets), 4 * n_threads + 1).astype(int)
@@ -332,7 +366,7 @@ def evaluate(
         for f, g, given in _read(source, target, label):
             chunk = _chunk(f, g, None if pseudo_positives else given)
             jobs = [
-                pool.submit(_add_targets, chunk, candidates, sums, begin, end)
+                pool.submit(_add_targets, chunk, candidates, allowed, sums, begin, end)
                 for begin, end in pairwise(cuts)
             ]
             for job in jobs:

@@ -215,6 +215,11 @@ def test_judged_on_each_split(stores):
                 assert float(one["relative_error_positive"]) == pytest.approx(
                     error[positive].sum() / np.abs(g[positive, i]).sum(), rel=1e-12
                 )
+                missed = error[:, None] > judged["epsilon"].values * np.sqrt(np.mean(g[:, i] ** 2))
+                assert one["delta"].values.tolist() == missed.mean(axis=0).tolist()
+                own = error[:, None] > judged["epsilon"].values * np.abs(g[:, [i]])
+                own = own[positive].mean(axis=0)
+                assert one["delta_positive"].values.tolist() == own.tolist()
         null = at.isel(penalty=1)  # alpha 50: w = 0
         assert float(null["relative_error_at_penalty"].sel(estimator_at_penalty="lasso")) == 1
     squared = []
