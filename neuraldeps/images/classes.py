@@ -64,8 +64,8 @@ def load_categories(
         ordered = sorted(classes or {}, key=lambda name: (classes or {})[name])
         if ordered != sorted(ordered):
             logger.warning(
-                "the categories are in timm's order (%s, ...), not in that of their characters (%s, ...): "
-                "a network trained with torchvision's ImageFolder has the latter",
+                "the categories are in timm's order (%s, ...), not in character order (%s, ...): "
+                "a network trained with torchvision's ImageFolder uses the latter",
                 ", ".join(ordered[:3]),
                 ", ".join(sorted(ordered)[:3]),
             )
@@ -88,7 +88,7 @@ def load_categories(
         without = next((f" ({path} holds no image: {what})" for path, what in empty.items()), "")
         raise InputError(
             f"dataset.categories: {given or 'the images'} gives {len(found.codes)} categories{without}, "
-            f"dataset.n_categories is {n_categories}; correct the one or the other"
+            f"dataset.n_categories is {n_categories}; correct one of them"
         )
     return found
 

@@ -259,7 +259,7 @@ def test_a_tar_file_with_other_images_than_were_indexed_is_refused(folder, tmp_p
     with tarfile.open(tmp_path / "own.tar", "a") as archive:
         first = folder / "tree/val" / CLASSES[0] / "00.JPEG"
         archive.add(first, f"val/{CLASSES[0]}/000.JPEG")
-    refused("fit: holds other images than when it was indexed", photos.stream, [(0, 3)], 2)
+    refused("fit: has different images than when it was indexed", photos.stream, [(0, 3)], 2)
 
 
 def test_timms_order_of_folders_is_said_where_it_is_not_that_of_characters(caplog):
@@ -267,7 +267,7 @@ def test_timms_order_of_folders_is_said_where_it_is_not_that_of_characters(caplo
         load_categories(None, 2, {"a": 0, "b": 1})
         assert not caplog.records
         load_categories(None, 3, {"1": 0, "2": 1, "10": 2})
-    assert "timm's order (1, 2, 10, ...), not in that of their characters (1, 10, 2" in caplog.text
+    assert "timm's order (1, 2, 10, ...), not in character order (1, 10, 2" in caplog.text
 
 
 @pytest.mark.parametrize("workers", [0, 1])
