@@ -51,7 +51,7 @@ class ImageSplit(Block):
     )
     labels: OfPhotos[bool] = Field(
         True,
-        description="Whether folders or targets are the images' labels; false has the images without labels, as ImageNet-O's.",
+        description="Whether folders or targets are the images' labels; false treats the images as unlabelled, as in ImageNet-O.",
     )
     n_views: OfPhotos[int] = Field(
         1,

@@ -98,7 +98,7 @@ class Variant(Block):
         description=f"The penalty: {FORMULAS}."
     )
     strengths: Annotated[list[Positive], Field(min_length=1)] = Field(
-        description="Strengths of the penalty, in nats per image; of several, the one that is best on held-out training images is used. The paper's literal reading uses the network's own weight decay."
+        description="Strengths of the penalty, in nats per image; of several, the best on held-out training images is used. The paper's literal reading uses the network's own weight decay."
     )
 
 
@@ -152,5 +152,5 @@ class Generalizability(Block):
     )
     default_variant: str = Field(
         "all-l2",
-        description="The variant that the tables call the default. all-l2 was chosen with hindsight, after test accuracies had been seen.",
+        description="The variant that the tables name as the default. all-l2 was chosen with hindsight, after test accuracies had been seen.",
     )

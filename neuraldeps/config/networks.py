@@ -36,7 +36,7 @@ class Model(Block):
         default_factory=Options, description="Keyword arguments of the timm model."
     )
     pretrained: Given[bool] = Field(
-        None, description="Whether timm downloads the weights that it has for the architecture."
+        None, description="Whether timm downloads its weights for the architecture."
     )
     checkpoint: Given[str] = Field(
         None,

@@ -119,7 +119,7 @@ def learn(
     if not solution.gap <= tolerance:
         raise InputError(
             f"generalizability.variants: penalty {penalty} of strength {strength:g} leaves a gap of "
-            f"{solution.gap:.1e} after {solution.passes} passes; take a larger strength"
+            f"{solution.gap:.1e} after {solution.passes} passes; use a larger strength"
         )
     return solution
 

@@ -148,7 +148,7 @@ def match_classes(
         if of_fit:
             of, fix = "the split that is fitted on", "correct the folders, or give labels: false"
         raise InputError(
-            f"{key}: {len(unknown)} of {len(classes)} class names are no code or name of {of} "
+            f"{key}: {len(unknown)} of {len(classes)} class names match no code or name of {of} "
             f"({', '.join(unknown[:3])}); {fix}"
         )
     if vague:
@@ -207,7 +207,7 @@ def match_labels(
             )
         if not places:
             raise InputError(
-                f"{where}, line {first[word]}: {word!r} is no category; give its number, code or name as "
+                f"{where}, line {first[word]}: {word!r} is not a category; give its number, code or name as "
                 "dataset.categories has it, or leave it empty"
             )
         found[word] = places[0]

@@ -145,7 +145,7 @@ class TrainingPhotos:
             transform = _Transform(data_config, seed, **augmentation)
         except (AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise InputError(
-                f"models.{data_config.get('model')}.train.augmentation: timm makes no such transform "
+                f"models.{data_config.get('model')}.train.augmentation: timm cannot make this transform "
                 f"({first_line(error)}); correct aa, color_jitter or transform_kwargs"
             ) from error
         self._train = _Labelled.from_index(images, transform, categories)

@@ -113,7 +113,7 @@ def build_network(
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:
         raise InputError(
             f"models.{name}.model_kwargs: {architecture} cannot be built with {model_kwargs} "
-            f"({first_line(error)}); take options of its timm constructor"
+            f"({first_line(error)}); use options of its timm constructor"
         ) from error
     return network.eval()
 
@@ -191,7 +191,7 @@ def describe_network(
     if logits.shape != (1, n_categories):
         raise InputError(
             f"models.{name}.architecture: {spec['architecture']} gives an output of shape "
-            f"{tuple(logits.shape)}, expected (1, {n_categories}); take a network that classifies"
+            f"{tuple(logits.shape)}, expected (1, {n_categories}); choose a network that classifies"
         )
     dimension = _feature_dimension(network)
     data: dict[str, Any] = {

@@ -254,7 +254,7 @@ def _choose(
     for other in others:
         if not all(torch.equal(first.weights[name], other.weights[name]) for name in first.weights):
             raise InputError(
-                f"{key} has weights of this network under {first.place} and others under "
+                f"{key} has weights of this network under {first.place} and different ones under "
                 f"{other.place}; save the ones you mean in a separate file and give that"
             )
     return first

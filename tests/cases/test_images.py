@@ -529,7 +529,7 @@ def test_other_test_folders_are_refused_before_any_network_runs(project):
     folders(project / "test", ["ant", "bee", "dog", "elk"])
     config = CONFIG.format(fit="{data_dir: photos}", test="{data_dir: test}")
     (project / "c.yaml").write_text(config)
-    message = r"^Error: dataset\.splits\.test: 1 of 4 class names are no code or name .*\('elk'\)"
+    message = r"^Error: dataset\.splits\.test: 1 of 4 class names match no code or name .*\('elk'\)"
     refused(project, message, "results/dependencies/evaluation/net--net.zarr")
     assert not list(project.glob("results/logits/*"))
 

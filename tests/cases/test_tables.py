@@ -88,8 +88,8 @@ def test_a_table_may_be_written_in_many_ways(photos, content):
         (rows() + 'photos/ant/0.jpg,"ant\n', r"line \d: is not a table row"),
         (rows().replace("bee\n", "b\xe9e\n").encode("latin-1"), r"line 3: is not in UTF-8; save"),
         (rows().encode("utf-16-le"), r"is not text; save the table as CSV in UTF-8"),
-        (rows().replace("bee\n", "wasp\n"), r"line 3: 'wasp' is no category; give its number"),
-        (rows().replace("bee\n", "4\n"), r"line 3: '4' is no category"),
+        (rows().replace("bee\n", "wasp\n"), r"line 3: 'wasp' is not a category; give its number"),
+        (rows().replace("bee\n", "4\n"), r"line 3: '4' is not a category"),
     ],
 )
 def test_a_table_that_cannot_be_read_is_refused_in_one_line(photos, content, message):
@@ -121,7 +121,7 @@ def test_numbers_that_are_names_are_no_places(photos):
     assert labels(four, categories="numbers.csv") == [3, 0, 2, 1]
     # 0 would be the place of the category that is called 1
     zero = four.replace(",1\n", ",0\n")
-    refused_in_one_line("line 3: '0' is no category", index, zero, categories="numbers.csv")
+    refused_in_one_line("line 3: '0' is not a category", index, zero, categories="numbers.csv")
     assert labels(four.replace(",10\n", ",0\n"), categories=None) == [0, 1, 3, 2]
 
 

@@ -142,7 +142,7 @@ def test_what_cannot_be_the_data_set_is_refused_in_one_line(folder, tmp_path):
     refused("the images gives 3 categories", index, tree, n=4, categories=None)
     (tmp_path / "own.csv").write_text("code,name\na,A\nb,B\nc,C\n")
     own = str(tmp_path / "own.csv")
-    refused(r"3 of 3 class names are no code or name", index, tree, n=3, categories=own)
+    refused(r"3 of 3 class names match no code or name", index, tree, n=3, categories=own)
     (tmp_path / "map.txt").write_text("\n".join(CLASSES))
     mapped = {**tree, "class_map": str(tmp_path / "map.txt")}
     refused(rf"class_map: '{CLASSES[0]}' is number 0, the categories have it at 3", index, mapped)
@@ -152,7 +152,7 @@ def test_what_cannot_be_the_data_set_is_refused_in_one_line(folder, tmp_path):
     (tmp_path / "t.csv").write_text(
         f"path,label\n{folder}/tree/val/{CLASSES[0]}/00.JPEG,lion king\n"
     )
-    refused("line 2: 'lion king' is no category", index, {"csv": str(tmp_path / "t.csv")})
+    refused("line 2: 'lion king' is not a category", index, {"csv": str(tmp_path / "t.csv")})
     (tmp_path / "t.csv").write_text("path\nnowhere.jpg\n")
     refused("line 2: nowhere.jpg does not exist", index, {"csv": str(tmp_path / "t.csv")})
     (tmp_path / "t.csv").write_text("file\nnowhere.jpg\n")

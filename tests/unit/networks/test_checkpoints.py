@@ -370,12 +370,12 @@ def test_the_same_weights_twice_are_no_question(trained, other, tmp_path):
 def test_weights_that_could_both_be_meant_are_refused(trained, other, tmp_path):
     own = trained.state_dict()
     content = {"teacher": own, "student": under("net.", scaled(own))}
-    message = "under teacher and others under student, net.*; save the ones you mean"
+    message = "under teacher and different ones under student, net.*; save the ones you mean"
     path = saved(content, tmp_path / "a.pth")
     refused(re.escape(message), load_checkpoint, other, path, "net")
     content = {"ema": own, "model_swa": scaled(own), "model": own}
     path = saved(content, tmp_path / "a.pth")
-    refused("under ema and others under model_swa", load_checkpoint, other, path, "net")
+    refused("under ema and different ones under model_swa", load_checkpoint, other, path, "net")
     # the advice
     assert_loads(saved(torch.load(path)["ema"], tmp_path / "meant.pth"), other, trained)
 
@@ -384,7 +384,7 @@ def test_an_optimisers_tensors_of_the_same_names_are_not_taken_in_silence(tmp_pa
     vit = build(0, {"architecture": "test_vit"})
     content = {"model": vit.state_dict(), "momentum": scaled(vit.state_dict(), 0.0)}
     path = saved(content, tmp_path / "a.pth")
-    refused("under model and others under momentum", load_checkpoint, vit, path, "net")
+    refused("under model and different ones under momentum", load_checkpoint, vit, path, "net")
 
 
 @pytest.mark.parametrize("kind", ["by name", "under a prefix", "by position"])
