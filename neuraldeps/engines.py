@@ -1,4 +1,4 @@
-"""Dask clusters: asked whether they can do the work before any is sent, and never waited for in vain."""
+"""Dask clusters: asked whether they can do the work before any is sent, and never waited for forever."""
 
 import asyncio
 import contextlib
@@ -81,7 +81,7 @@ def connect(address: str) -> Iterator["Client"]:
             yield client
         except KilledWorker as error:
             raise InputError(
-                f"{key}: its workers died at the same task again and again; look at their logs, give "
+                f"{key}: its workers kept dying on the same task; look at their logs, give "
                 "them more memory, or set null to reduce on threads"
             ) from error
         except CancelledError as error:
@@ -144,7 +144,7 @@ async def _inspect(address: str, key: str) -> None:
                 workers = await _versions_of_workers(answering)
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"{key}: that is no address of a scheduler ({error}); give it as tcp://host:8786"
+            f"{key}: that is not a scheduler's address ({error}); give it as tcp://host:8786"
         ) from error
     except Exception as error:  # whatever listens there may answer anything
         raise InputError(

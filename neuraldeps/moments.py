@@ -245,7 +245,7 @@ def reduce_second_moment(
         if categories and centering == "per_image":
             raise StoreError(
                 f"centering is per_image, but {path} has masked categories, {categories}, whose "
-                "logits swamp the mean; take none, or remove their columns from all logits"
+                "logits dominate the mean; use none, or remove their columns from all logits"
             )
     moments = second_moment(
         LogitsFile(source_path, centering), LogitsFile(target_path, centering), **how

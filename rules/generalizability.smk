@@ -181,7 +181,7 @@ rule fit_new_categories:
 
 
 rule evaluate_new_categories:
-    """Judge base and new categories together, and the baseline, on held-out images."""
+    """Evaluate base and new categories together, and the baseline, on held-out images."""
     input:
         weights="results/generalizability/{model}/{setting}/seed{seed}/{task}/weights.zarr",
         logits=lambda wildcards: base_logits(wildcards, TEST),

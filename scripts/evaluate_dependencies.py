@@ -1,4 +1,4 @@
-"""Judge the dependencies of one ordered pair of networks on the images of one or more splits."""
+"""Evaluate the dependencies of one ordered pair of networks on the images of one or more splits."""
 
 from typing import TYPE_CHECKING
 

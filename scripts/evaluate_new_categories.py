@@ -1,4 +1,4 @@
-"""Judge [f; W f] and the baseline on held-out images, over all and within base and new categories."""
+"""Evaluate [f; W f] and the baseline on held-out images, over all and within base and new categories."""
 
 from typing import TYPE_CHECKING, Any
 

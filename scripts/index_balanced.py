@@ -1,4 +1,4 @@
-"""Index as many photos of the one new category as of all the others, to learn from and to judge."""
+"""Index as many photos of the one new category as of all the others, to learn from and to evaluate on."""
 
 from typing import TYPE_CHECKING
 

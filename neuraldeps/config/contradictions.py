@@ -99,18 +99,18 @@ def _training(run: Run, key: str, train: Train) -> Iterator[str]:
     if split not in splits:
         yield f"{key}.split is {split!r}; it must be {_one_of(splits, 'dataset.splits')}"
     elif split == run.roles.test:
-        yield f"{key}.split is {split!r}, which judges; take another of dataset.splits"
+        yield f"{key}.split is {split!r}, which is kept for evaluation; choose another of dataset.splits"
     elif not splits[split].labels:
-        yield f"{key}.split is {split!r}, whose images have no labels; take another of dataset.splits"
+        yield f"{key}.split is {split!r}, whose images have no labels; choose another of dataset.splits"
     elif (splits[split].origin or "").startswith(STREAMS):
         yield (
-            f"{key}.split is {split!r}, which can only be read through; take another of dataset.splits, "
+            f"{key}.split is {split!r}, which can only be read from start to end; choose another of dataset.splits, "
             "or unpack it into folders"
         )
     how = train.augmentation
     mixes = how.mixup or how.cutmix or how.mixup_kwargs.cutmix_minmax
     if mixes and train.batch_size % 2:
-        yield f"{key}.batch_size is {train.batch_size}; mixup and cutmix want it even"
+        yield f"{key}.batch_size is {train.batch_size}; mixup and cutmix need an even number"
 
 
 def _splits(run: Run) -> Iterator[str]:
@@ -127,7 +127,7 @@ def _splits(run: Run) -> Iterator[str]:
         counts = ("n_categories", N_GLYPHS), ("n_ood", N_OOD_GLYPHS)
         for key, there in counts:
             if getattr(run.dataset, key) > there:
-                yield f"dataset.{key} is {getattr(run.dataset, key)}; of glyphs there are {there}"
+                yield f"dataset.{key} is {getattr(run.dataset, key)}; there are {there} glyphs"
 
 
 def _pairs(run: Run) -> Iterator[str]:
@@ -158,7 +158,7 @@ def _covlasso(run: Run) -> Iterator[str]:
         )
     if sizes[0] > sizes[1] or sizes[1] > run.max_support:
         yield (
-            f"tables.table1.support_size is {sizes}; it must rise and end at most at "
+            f"tables.table1.support_size is {sizes}; it must be in ascending order and at most "
             f"covlasso.max_support, {run.max_support}"
         )
 
@@ -174,7 +174,7 @@ def _robustness(run: Run) -> Iterator[str]:
             known = _one_of(models, "robustness.models")
             yield f"robustness.category_pair names {model!r}; it must be {known}"
     if given.ood_categories == "folders" and kind != "photos":
-        yield f"robustness.ood_categories is 'folders', for photos, but dataset.kind is {kind}; take all"
+        yield f"robustness.ood_categories is 'folders', for photos, but dataset.kind is {kind}; use all"
     if models and kind == "glyphs" and ood != "ood":
         yield f"roles.ood is {ood!r}; of the glyphs it must be ood"
     if models and given.choose_pair.support_size > run.max_support:
@@ -200,10 +200,10 @@ def _generalizability(run: Run) -> Iterator[str]:
         known = _one_of(splits, "dataset.splits")
         yield f"generalizability.fit_split is {split!r}; it must be {known}"
     elif models and split == run.roles.test:
-        yield f"generalizability.fit_split is {split!r}, which judges; take another of dataset.splits"
+        yield f"generalizability.fit_split is {split!r}, which is kept for evaluation; choose another of dataset.splits"
     elif models and not splits[split].labels:
         yield (
-            f"generalizability.fit_split is {split!r}, whose images have no labels; take another of "
+            f"generalizability.fit_split is {split!r}, whose images have no labels; choose another of "
             "dataset.splits"
         )
     elif models:
@@ -227,14 +227,14 @@ def _learned(run: Run, split: str, models: list[str]) -> Iterator[str]:
         if drawn is None or drawn < given.balanced:
             yield (
                 f"generalizability.balanced is {given.balanced}; dataset.splits.{split}."
-                "samples_per_category must be at least as much, and leave images to judge on"
+                "samples_per_category must be larger than that, to leave images to evaluate on"
             )
         for model in models:
             train = run.models[model].train
             if train and train.split != split:
                 yield (
                     f"generalizability.fit_split is {split!r} and models.{model}.train.split "
-                    f"{train.split!r}; make them the same: what lies outside judges the balanced setting"
+                    f"{train.split!r}; make them the same: the balanced setting is evaluated on images outside it"
                 )
     counts = {
         "generalizability.balanced": given.balanced,

@@ -36,10 +36,10 @@ class ImageSplit(Block):
     samples_per_category: int | None = Field(
         None,
         ge=1,
-        description=f"Images drawn of every category; null is {GLYPHS_PER_CATEGORY} of the glyphs, and all photos.",
+        description=f"Images drawn from every category; null is {GLYPHS_PER_CATEGORY} for glyphs, and all for photos.",
     )
     samples: OfPhotos[int | None] = Field(
-        None, ge=1, description="Images drawn in total; null takes all of them."
+        None, ge=1, description="Images drawn in total; null uses all of them."
     )
     data_dir: OfPhotos[str | None] = Field(
         None,
@@ -51,7 +51,7 @@ class ImageSplit(Block):
     )
     labels: OfPhotos[bool] = Field(
         True,
-        description="Whether folders or targets are the images' labels; false has the images without labels, as ImageNet-O's.",
+        description="Whether folders or targets are the images' labels; false treats the images as unlabelled, as in ImageNet-O.",
     )
     n_views: OfPhotos[int] = Field(
         1,
@@ -82,16 +82,16 @@ class Dataset(Block):
         description="glyphs (embedded, no download), photos (your own or ImageNet's) or logits (all models import their logits)."
     )
     n_categories: int = Field(
-        ge=2, description=f"Number of categories; of glyphs there are {N_GLYPHS}."
+        ge=2, description=f"Number of categories; at most {N_GLYPHS} for glyphs."
     )
     categories: OfPhotos[str | None] = Field(
         None,
-        description="Codes and names of the categories, in the order of the networks' outputs: a subset of timm's ImageNetInfo, such as imagenet-1k, or a .csv with the columns code and name; null takes the names of the images' folders.",
+        description="Codes and names of the categories, in the order of the networks' outputs: a subset of timm's ImageNetInfo, such as imagenet-1k, or a .csv with the columns code and name; null uses the names of the images' folders.",
     )
     n_ood: OfGlyphs[int] = Field(
         300,
         ge=1,
-        description=f"Number of further categories that are kept out of distribution; of glyphs there are {N_OOD_GLYPHS}.",
+        description=f"Number of further categories that are kept out of distribution; at most {N_OOD_GLYPHS}.",
     )
     img_size: OfGlyphs[int] = Field(32, ge=16, description="Side of the square images, in pixels.")
     splits: dict[Name, ImageSplit] = Field(
@@ -104,7 +104,8 @@ class Roles(Block):
 
     fit: str = Field("fit", description="The split whose second moment CovLasso is solved on.")
     test: str = Field(
-        "test", description="The split that judges; the paper takes the same split for both."
+        "test",
+        description="The split that dependencies are evaluated on; the paper uses one split for both.",
     )
     ood: str = Field(
         "ood", description="The split with out-of-distribution images, which Table 3 needs."

@@ -41,7 +41,7 @@ def key_tables() -> str:
     """Markdown: a section for every block, with a table of its keys."""
     alone = [name for name, field in Run.model_fields.items() if block_in(field)[0] is None]
     rows = [_row((name,), Run, name) for name in alone]
-    sections = [_section("Single keys", "Keys that stand in no block.", rows)]
+    sections = [_section("Single keys", "Keys outside any block.", rows)]
     for name, field in Run.model_fields.items():
         inner, _ = block_in(field)
         if inner:
@@ -86,7 +86,7 @@ def _among(field: FieldInfo) -> str:
     return (
         f" Among them: {known}."
         if inner.model_config["extra"] == "allow"
-        else f" Known are {known}."
+        else f" Recognised keys: {known}."
     )
 
 

@@ -98,7 +98,7 @@ class Variant(Block):
         description=f"The penalty: {FORMULAS}."
     )
     strengths: Annotated[list[Positive], Field(min_length=1)] = Field(
-        description="Strengths of the penalty, in nats per image; of several, the one that is best on held-out training images is taken. The paper's literal reading takes the network's own weight decay."
+        description="Strengths of the penalty, in nats per image; of several, the best on held-out training images is used. The paper's literal reading uses the network's own weight decay."
     )
 
 
@@ -121,14 +121,14 @@ class Generalizability(Block):
     balanced: int | None = Field(
         None,
         ge=4,
-        description="Number of images of the one new category that the balanced setting is learned on, as many of all other categories together, and as many again to judge on; null leaves this setting out.",
+        description="Number of images of the one new category that the balanced setting is learned on, as many of all other categories together, and as many again to evaluate on; null leaves this setting out.",
     )
     fit_split: str | None = Field(
         None,
-        description="The split of dataset.splits whose images W is learned on; null takes roles.fit.",
+        description="The split of dataset.splits whose images W is learned on; null uses roles.fit.",
     )
     samples_per_category: int | None = Field(
-        None, ge=2, description="Images of every category that W is learned on; null takes all."
+        None, ge=2, description="Images of every category that W is learned on; null uses all."
     )
     held_out_every: int = Field(
         4,
@@ -152,5 +152,5 @@ class Generalizability(Block):
     )
     default_variant: str = Field(
         "all-l2",
-        description="The variant that the tables call the default. all-l2 was named so by hindsight, after test accuracies had been seen.",
+        description="The variant that the tables name as the default. all-l2 was chosen with hindsight, after test accuracies had been seen.",
     )

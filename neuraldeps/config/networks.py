@@ -36,7 +36,7 @@ class Model(Block):
         default_factory=Options, description="Keyword arguments of the timm model."
     )
     pretrained: Given[bool] = Field(
-        None, description="Whether timm downloads the weights that it has for the architecture."
+        None, description="Whether timm downloads its weights for the architecture."
     )
     checkpoint: Given[str] = Field(
         None,
@@ -57,7 +57,7 @@ class Model(Block):
     img_size: OfPhotos[int | None] = Field(
         None,
         ge=1,
-        description="Side of the images that the network sees, in pixels; null takes the network's own.",
+        description="Side of the images that the network sees, in pixels; null uses the network's own.",
     )
     data_kwargs: DataOptions = Field(
         default_factory=DataOptions,
@@ -76,7 +76,7 @@ class Extraction(Block):
     batch_size: int = Field(256, ge=1, description="Images per forward pass.")
     precision: Literal["float32", "bfloat16", "float16"] = Field(
         "float32",
-        description="Precision that logits are computed in: a lower one than float32 is PyTorch's automatic mixed precision. They are stored as float32.",
+        description="Precision that logits are computed in: anything lower than float32 uses PyTorch's automatic mixed precision. They are stored as float32.",
     )
     torchcompile: bool = Field(
         False, description="Whether networks are compiled with torch.compile."

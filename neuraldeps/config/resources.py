@@ -6,7 +6,7 @@ from neuraldeps.config.blocks import Block
 
 
 class Resources(Block):
-    """How work is spread over jobs, processes, machines and files: no number depends on it."""
+    """How work is spread over jobs, processes, machines and files: no result depends on it."""
 
     gpu: int = Field(
         0,
@@ -22,7 +22,7 @@ class Resources(Block):
     rows_per_shard: int | None = Field(
         None,
         ge=1,
-        description="Images per shard of a store of logits; null takes shards of at most 32 MiB.",
+        description="Images per shard of a store of logits; null uses shards of at most 32 MiB.",
     )
     targets_per_job: int = Field(
         1000, ge=1, description="Number of target categories that one job solves CovLasso for."

@@ -35,7 +35,7 @@ class Run(Block):
     )
     centering: Literal["none", "per_image"] = Field(
         "none",
-        description="Whether second moments are of the logits as they are (none, as in the paper) or of each image's logits less their mean (per_image).",
+        description="Whether second moments are of the logits as they are (none, as in the paper) or of the logits with each image's mean subtracted (per_image).",
     )
     extraction: Extraction = Field(default_factory=Extraction)
     covlasso: CovLasso = Field(default_factory=CovLasso)

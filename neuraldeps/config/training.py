@@ -65,7 +65,7 @@ class ScheduleOptions(Options):
     }
 
     warmup_lr: Given[float] = Field(
-        None, ge=0, description="Learning rate at the beginning of the warm-up."
+        None, ge=0, description="Learning rate at the start of the warm-up."
     )
     min_lr: Given[float] = Field(
         None, ge=0, description="Learning rate at the end of the schedule."
@@ -146,7 +146,7 @@ class MixupOptions(Options):
     prob: Given[Share] = Field(None, description="Probability that mixup or CutMix is applied.")
     switch_prob: Given[Share] = Field(
         None,
-        description="Probability that CutMix is taken in place of mixup, where both are turned on.",
+        description="Probability that CutMix is used instead of mixup, where both are turned on.",
     )
     mode: Given[Literal["batch", "pair", "elem"]] = Field(
         None,
@@ -159,7 +159,7 @@ class Augmentation(Block):
 
     aa: OfPhotos[str | None] = Field(
         None,
-        description="timm's AutoAugment policy, such as rand-m9-mstd0.5-inc1, in place of color_jitter; null takes none.",
+        description="timm's AutoAugment policy, such as rand-m9-mstd0.5-inc1, in place of color_jitter; null uses none.",
     )
     color_jitter: OfPhotos[float | None] = Field(
         0.4,
@@ -198,7 +198,7 @@ class TrainerOptions(Options):
         "gradient_clip_val": "train.optimizer.clip_grad",
     }
 
-    accelerator: Given[str] = Field(None, description="What trains, such as cpu or gpu.")
+    accelerator: Given[str] = Field(None, description="Hardware to train on, such as cpu or gpu.")
     strategy: Given[str] = Field(
         None, description="How several devices train together, such as ddp."
     )
@@ -211,10 +211,10 @@ class Trainer(Block):
     """What training runs on: Lightning's Trainer."""
 
     devices: Devices = Field(
-        1, description="Number of devices that train together, in Lightning's words."
+        1, description="Number of devices that train together, as Lightning takes it."
     )
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = Field(
-        "32-true", description="Precision of training, in Lightning's words."
+        "32-true", description="Training precision, by Lightning's names."
     )
     workers: int = Field(0, ge=0, description="Processes per device that load training images.")
     trainer_kwargs: TrainerOptions = Field(

@@ -1,4 +1,4 @@
-"""What the solver accepts: every refusal names the argument, the value and the mend."""
+"""What the solver accepts: every refusal names the argument, the value and a fix."""
 
 from collections.abc import Iterator
 
@@ -83,18 +83,18 @@ def check_second_moment(matrix: np.ndarray, name: str = "second_moment") -> None
         _refuse_entry(~np.isfinite(block), rows, block, name, "remove such logits first")
         bound = root[rows, None] * root
         uneven = np.abs(block - matrix[:, rows].T) > SYMMETRY_TOLERANCE * bound
-        mend = f"the matrix must be symmetric: use ({name} + {name}.T) / 2"
-        _refuse_entry(uneven, rows, block, name, mend)
-        mend = "not positive semidefinite, |M_ij| exceeds sqrt(M_ii M_jj)"
-        _refuse_entry(np.abs(block) > (1 + _BOUND_TOLERANCE) * bound, rows, block, name, mend)
+        fix = f"the matrix must be symmetric: use ({name} + {name}.T) / 2"
+        _refuse_entry(uneven, rows, block, name, fix)
+        fix = "not positive semidefinite, |M_ij| exceeds sqrt(M_ii M_jj)"
+        _refuse_entry(np.abs(block) > (1 + _BOUND_TOLERANCE) * bound, rows, block, name, fix)
     if matrix.shape[0] <= _LARGEST_FACTORISED:
         _check_definite(matrix, root, name)
 
 
-def _refuse_entry(fault, rows, block, name, mend):
+def _refuse_entry(fault, rows, block, name, fix):
     if fault.any():
         i, j = np.argwhere(fault)[0]
-        raise MomentError(f"{name}[{rows.start + i}, {j}] is {block[i, j]:.6g}; {mend}.")
+        raise MomentError(f"{name}[{rows.start + i}, {j}] is {block[i, j]:.6g}; {fix}.")
 
 
 def _check_definite(matrix, root, name):

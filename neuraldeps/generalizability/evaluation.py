@@ -24,7 +24,7 @@ def evaluate_new_categories(
     seed: int,
     binary: bool,
 ) -> xr.Dataset:
-    """Judge ``[f; W f]`` and the baseline on held-out images, over all and within base and new.
+    """Evaluate ``[f; W f]`` and the baseline on held-out images, over all and within base and new.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def evaluate_new_categories(
     learned = open_store(weights).load()
     whole, own = open_store(baseline), open_store(logits)
     if not np.array_equal(whole["label"].values, own["label"].values):
-        raise StoreError(f"{baseline}: shows other images than {logits}; remove both, run again")
+        raise StoreError(f"{baseline}: has different images than {logits}; remove both, run again")
     label = own["label"].values.astype(np.int64)
     is_new = position_among(split.new, label) >= 0
     # an image without a label is in no accuracy

@@ -119,7 +119,7 @@ def learn(
     if not solution.gap <= tolerance:
         raise InputError(
             f"generalizability.variants: penalty {penalty} of strength {strength:g} leaves a gap of "
-            f"{solution.gap:.1e} after {solution.passes} passes; take a larger strength"
+            f"{solution.gap:.1e} after {solution.passes} passes; use a larger strength"
         )
     return solution
 
@@ -279,7 +279,7 @@ def check_images(variant: Variant, is_new: np.ndarray, held_out: np.ndarray) -> 
         what = "training image" if variant.images == "all" else "training image of a new category"
         raise InputError(
             f"generalizability.variants: one is learned on images: {variant.images}, but no {what} "
-            "has a label; label some of generalizability.fit_split, or take another split"
+            "has a label; label some of generalizability.fit_split, or choose another split"
         )
     n_rest, n_held_out = np.count_nonzero(of_loss & ~held_out), np.count_nonzero(held_out)
     if len(variant.strengths) > 1 and not (n_rest and n_held_out):

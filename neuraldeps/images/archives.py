@@ -62,7 +62,7 @@ def list_tar(path: str, key: str) -> Found:
     Raises
     ------
     InputError
-        If it is compressed, cut or no tar file, or a link in it leads out of it.
+        If it is compressed, truncated or not a tar file, or a link in it points outside it.
     """
     found = Found()
     where = f"{key}.data_dir: {path}"
@@ -109,7 +109,7 @@ def _members(
                     spans[name] = spans[target]
                 elif member.issparse():
                     raise InputError(
-                        f"{where}: {name} is stored with holes; make it again without --sparse"
+                        f"{where}: {name} is stored as a sparse file; make the archive again without --sparse"
                     )
                 elif member.isfile() and ending_of(name) == ".tar":
                     nested = cast(IO[bytes], archive.extractfile(member))
@@ -123,7 +123,7 @@ def _members(
             _check_end(file, archive.offset, where, found)
     except tarfile.TarError as error:
         raise InputError(
-            f"{where} is cut, damaged or no tar file ({error}); make it again"
+            f"{where} is truncated, damaged or not a tar file ({error}); make it again"
         ) from error
     _check_links(links, spans, where, found)
     for name, span in spans.items():
@@ -147,7 +147,7 @@ def _check_links(
     lost = [name for name, target in links.items() if target not in known]
     if lost:
         raise InputError(
-            f"{where}: links that lead out of it: {len(lost)} ({lost[0]}); make it again with "
+            f"{where}: links that point outside it: {len(lost)} ({lost[0]}); make it again with "
             "tar --dereference"
         )
     found.notes.append(
@@ -160,11 +160,11 @@ def _check_end(file: IO[bytes], offset: int, where: str, found: Found) -> None:
     file.seek(offset)
     block = file.read(BLOCK)
     if not block:
-        found.notes.append("the tar file has no mark of its end: it may be cut")
+        found.notes.append("the tar file has no end-of-archive mark: it may be truncated")
     elif any(block):
         raise tarfile.ReadError(f"no member begins at byte {offset}")
     elif any(file.read(TAIL)):
         raise InputError(
-            f"{where} goes on after its end, as where tar files were put one after another; unpack them, "
+            f"{where} continues after its end, as if tar files had been concatenated; unpack them, "
             "and give the folder or one tar file"
         )

@@ -64,8 +64,8 @@ def load_categories(
         ordered = sorted(classes or {}, key=lambda name: (classes or {})[name])
         if ordered != sorted(ordered):
             logger.warning(
-                "the categories are in timm's order (%s, ...), not in that of their characters (%s, ...): "
-                "a network trained with torchvision's ImageFolder has the latter",
+                "the categories are in timm's order (%s, ...), not in character order (%s, ...): "
+                "a network trained with torchvision's ImageFolder uses the latter",
                 ", ".join(ordered[:3]),
                 ", ".join(sorted(ordered)[:3]),
             )
@@ -88,7 +88,7 @@ def load_categories(
         without = next((f" ({path} holds no image: {what})" for path, what in empty.items()), "")
         raise InputError(
             f"dataset.categories: {given or 'the images'} gives {len(found.codes)} categories{without}, "
-            f"dataset.n_categories is {n_categories}; correct the one or the other"
+            f"dataset.n_categories is {n_categories}; correct one of them"
         )
     return found
 
@@ -148,7 +148,7 @@ def match_classes(
         if of_fit:
             of, fix = "the split that is fitted on", "correct the folders, or give labels: false"
         raise InputError(
-            f"{key}: {len(unknown)} of {len(classes)} class names are no code or name of {of} "
+            f"{key}: {len(unknown)} of {len(classes)} class names match no code or name of {of} "
             f"({', '.join(unknown[:3])}); {fix}"
         )
     if vague:
@@ -207,7 +207,7 @@ def match_labels(
             )
         if not places:
             raise InputError(
-                f"{where}, line {first[word]}: {word!r} is no category; give its number, code or name as "
+                f"{where}, line {first[word]}: {word!r} is not a category; give its number, code or name as "
                 "dataset.categories has it, or leave it empty"
             )
         found[word] = places[0]

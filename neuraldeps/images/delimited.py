@@ -76,7 +76,7 @@ def read_rows(path: str, key: str, wanted: Sequence[str], optional: Sequence[str
                 found.values[name].append(row[column].strip())
     except csv.Error as error:
         raise InputError(
-            f"{where}, line {reader.line_num}: is no row of a table ({error}); correct it"
+            f"{where}, line {reader.line_num}: is not a table row ({error}); correct it"
         ) from error
     if not found.lines:
         raise InputError(f"{where} has no rows; give the columns {columns}, and a row of each")
@@ -105,7 +105,7 @@ def _text(path: str, key: str) -> str:
             f"{key}: {path}, line {line}: is not in UTF-8; save the table as CSV in UTF-8"
         ) from error
     if "\0" in text:
-        raise InputError(f"{key}: {path} is no text; save the table as CSV in UTF-8")
+        raise InputError(f"{key}: {path} is not text; save the table as CSV in UTF-8")
     return text
 
 

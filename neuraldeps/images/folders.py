@@ -58,8 +58,8 @@ def list_folder(root: str, key: str) -> Found:
             found.empty[folder] = counted(passed) or "nothing"
     if dangling:
         raise InputError(
-            f"{key}.data_dir: links that lead nowhere: {len(dangling)} ({readable_name(min(dangling))}); "
-            "bring back what they lead to, or remove them"
+            f"{key}.data_dir: broken links: {len(dangling)} ({readable_name(min(dangling))}); "
+            "restore their targets, or remove them"
         )
     order = sorted(
         range(len(found.paths)), key=lambda i: (natural_key(found.paths[i]), found.paths[i])
@@ -94,7 +94,7 @@ def _walk(root: str, found: Found) -> Iterator[tuple[str, list[os.DirEntry], boo
         if further := [entry.path for entry in folders if entry.is_symlink()]:
             links = sorted([*links, *further], reverse=True)
     if hidden:
-        found.notes.append(f"hidden, and passed over: {len(hidden)} ({readable_name(min(hidden))})")
+        found.notes.append(f"hidden, skipped: {len(hidden)} ({readable_name(min(hidden))})")
     if repeats:
         found.notes.append(
             f"links to folders that are listed anyway, not followed: {len(repeats)} "
@@ -108,8 +108,8 @@ def _reading(folder: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise InputError(
-            f"{readable_name(folder)}: the folder cannot be read ({error.strerror}); allow it, or move it "
-            "away"
+            f"{readable_name(folder)}: the folder cannot be read ({error.strerror}); make it readable, or move it "
+            "elsewhere"
         ) from error
 
 

@@ -39,7 +39,7 @@ class Found:
     places : dict of str to list of str
         Folders of every class.
     passed : Counter
-        How many files of which ending were passed over.
+        How many files of which extension were skipped.
     example : str
         One of them.
     empty : dict of str to str

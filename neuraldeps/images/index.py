@@ -67,7 +67,7 @@ def list_table(
             f"one to label, or give {key}.labels: false"
         )
     if others:
-        logger.info("%s.csv: columns that are not used: %s", key, ", ".join(others))
+        logger.info("%s.csv: columns that are ignored: %s", key, ", ".join(others))
     words = rows.values.get("label", [""] * len(rows.lines)) if labelled else [""] * len(rows.lines)
     at = match_labels(words, rows.lines, categories, f"{key}.csv: {path}")
     paths = []
@@ -80,7 +80,7 @@ def list_table(
         paths.append(name)
     if twice := repeated(paths):
         logger.warning(
-            "%s.csv: images that stand in several rows, and count as often: %d (%s)",
+            "%s.csv: images listed in several rows, counted once for each: %d (%s)",
             *(key, len(twice), twice[0]),
         )
     return Listing(paths, np.array([at[word] for word in words], np.int64), None, "files")
@@ -201,7 +201,7 @@ def index_images(
 def index_balanced(
     index: xr.Dataset, base: np.ndarray, new: np.ndarray, *, n_each: int, seed: int
 ) -> xr.Dataset:
-    """Index as many images of new categories as of all base categories: to learn from, and to judge.
+    """Index as many images of new categories as of all base categories: to learn from, and to evaluate on.
 
     Parameters
     ----------
@@ -241,13 +241,13 @@ def index_balanced(
         if most < (n_each if number == 0 else 1):
             raise InputError(
                 f"generalizability.balanced is {n_each}; {known.names[new[0]]!r} has {len(sides[0])} "
-                f"images to {('learn from', 'judge on')[number]}: change {key}.samples_per_category"
+                f"images to {('learn from', 'evaluate on')[number]}; change {key}.samples_per_category"
             )
         rows += [np.sort(rng.choice(side, most, replace=False)) for side in sides]
         parts += [part] * (2 * most)
     chosen = np.concatenate(rows)
     logger.info(
-        "balanced: %d images to learn from, %d to judge on", *map(parts.count, ("train", "test"))
+        "balanced: %d images to learn from, %d to evaluate on", *map(parts.count, ("train", "test"))
     )
     attrs = provenance(
         "index_balanced",
@@ -335,14 +335,14 @@ def _labels(
 
 
 def _check_empty(empty: Mapping[str, str], categories: Categories, key: str) -> None:
-    """Refuse a category's folder whose files were all passed over."""
+    """Refuse a category's folder whose files were all skipped."""
     held = {path: what for path, what in empty.items() if what != "nothing"}
     places = find_meanings([os.path.basename(path) for path in held], categories)
     for path, what in held.items():
         if places[os.path.basename(path)]:
             raise InputError(
-                f"{key}: {path} holds no image that Pillow reads ({what}); convert its files, or move it "
-                "away"
+                f"{key}: {path} has no image that Pillow reads ({what}); convert its files, or move it "
+                "elsewhere"
             )
 
 
@@ -366,14 +366,14 @@ def _digest(paths: Sequence[str], labels: np.ndarray, access: str, key: str) -> 
             size = os.path.getsize(path) if access == "files" else ""
         except OSError as error:
             raise InputError(
-                f"{key}: {path} cannot be read ({error.strerror}); allow it, or remove it"
+                f"{key}: {path} cannot be read ({error.strerror}); make it readable, or remove it"
             ) from error
         if size == 0:
             empty.append(path)
         digest.update(f"{path} {label} {size}\n".encode())
     if empty:
         raise InputError(
-            f"{key}: empty image files: {len(set(empty))} ({empty[0]}); bring back what was in them, or remove "
+            f"{key}: empty image files: {len(set(empty))} ({empty[0]}); restore their contents, or remove "
             "them"
         )
     return digest.hexdigest()

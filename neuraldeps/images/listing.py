@@ -1,4 +1,4 @@
-"""Images in folders and tar files: which there are, in timm's order, and what was passed over.
+"""Images in folders and tar files: which there are, in timm's order, and what was skipped.
 
 timm's own readers know three endings and say nothing of other files, follow a link to a parent folder
 as long as the system lets them, skip folders that they may not read, and end with a traceback at a
@@ -99,14 +99,14 @@ def find_images(spec: Mapping[str, Any], key: str) -> Found:
     if not found.paths:
         passed = f" ({counted(found.passed)})" if found.passed else ""
         raise InputError(
-            f"{key}.data_dir: {root} holds no image that Pillow reads{passed}; correct the path, or "
+            f"{key}.data_dir: {root} has no image that Pillow reads{passed}; correct the path, or "
             "convert the files"
         )
     if not split:
         check_splits(found, root, key)
     if bad := next((path for path in found.paths if not is_utf8(path)), None):
         raise InputError(
-            f"{key}.data_dir: {readable_name(bad)} is no name in UTF-8; rename it (convmv does many)"
+            f"{key}.data_dir: {readable_name(bad)} is not a name in UTF-8; rename it (convmv does many)"
         )
     if empty := [path for path, (_, n) in zip(found.paths, found.spans, strict=False) if n == 0]:
         raise InputError(

@@ -145,7 +145,7 @@ class TrainingPhotos:
             transform = _Transform(data_config, seed, **augmentation)
         except (AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise InputError(
-                f"models.{data_config.get('model')}.train.augmentation: timm makes no such transform "
+                f"models.{data_config.get('model')}.train.augmentation: timm cannot make this transform "
                 f"({first_line(error)}); correct aa, color_jitter or transform_kwargs"
             ) from error
         self._train = _Labelled.from_index(images, transform, categories)
@@ -159,7 +159,7 @@ class TrainingPhotos:
         return self._train.in_view(epoch + 1)
 
     def validation(self) -> Dataset:
-        """Images to watch the training with, as the network is judged on them."""
+        """Images to watch the training with, as the network is evaluated on them."""
         return self._valid
 
 
@@ -177,7 +177,7 @@ def eight_bits(image: Image.Image, mode: str) -> Image.Image:
     ----------
     image : Image
         Of an animation the first image. Transparency is dropped and the camera's note of how it was
-        held is not heeded, as in timm and torchvision.
+        held is ignored, as in timm and torchvision.
     mode : {"RGB", "L"}
 
     Returns
@@ -262,9 +262,7 @@ class _Photos(Dataset):
                 image = eight_bits(opened, self.transform.mode)
                 image.load()
         except FileNotFoundError:
-            return (
-                f"{path}: is no longer there; bring it back, or remove {self.index} and run again"
-            )
+            return f"{path}: is no longer there; restore it, or remove {self.index} and run again"
         except Exception as error:  # Pillow's readers raise whatever a damaged file leads them to
             return (
                 f"{path}: cannot be read as an image ({first_line(error)}); repair it, or remove it and "
@@ -303,7 +301,7 @@ class _Labelled(_Photos):
             name = index["category_name"].values[known[missing[0]]]
             raise InputError(
                 f"{key}: {len(missing)} of {len(known)} categories have no image with a label "
-                f"({name!r}); training wants some of each"
+                f"({name!r}); training needs some of each"
             )
         spec, access = index.attrs["config"]["spec"], index.attrs["access"]
         columns = _Rows(*(index[name].values[rows] for name in ("path", "position", "view")))
@@ -330,7 +328,7 @@ class _Labelled(_Photos):
 
 
 class _Streamed(IterableDataset):
-    """Batches of images of a source that can only be read through from its beginning."""
+    """Batches of images of a source that can only be read from start to end."""
 
     def __init__(
         self,

@@ -248,7 +248,7 @@ def render_glyphs(
 def render_balanced(
     bitmaps: str, base: np.ndarray, new: np.ndarray, *, n_each: int, img_size: int, seed: int
 ) -> xr.Dataset:
-    """Draw as many images of new categories as of all base categories: to learn from, and to judge.
+    """Draw as many images of new categories as of all base categories: to learn from, and to evaluate on.
 
     Parameters
     ----------

@@ -171,7 +171,7 @@ def check_positions(now: Sequence[str], paths: np.ndarray, positions: np.ndarray
     if positions.max() >= len(now) or [now[at] for at in positions] != paths.tolist():
         split = key.removeprefix("dataset.splits.")
         raise InputError(
-            f"{key}: holds other images than when it was indexed; remove results/images/{split}.zarr "
+            f"{key}: has different images than when it was indexed; remove results/images/{split}.zarr "
             "and run again"
         )
 
@@ -193,7 +193,7 @@ def open_indexed(
     Raises
     ------
     InputError
-        If it cannot be opened, or holds other images than when it was indexed.
+        If it cannot be opened, or has different images than when it was indexed.
     """
     if access == "files":
         return None
@@ -277,12 +277,12 @@ def _check_folders(found: Found, key: str) -> None:
 
 
 def _tell(found: Found, key: str) -> None:
-    """Say what was passed over."""
+    """Say what was skipped."""
     for note in found.notes:
         logger.warning("%s: %s", key, note)
     if found.passed:
         logger.warning(
-            "%s: passed over, no images that Pillow reads by their ending: %s (%s)",
+            "%s: skipped, not images that Pillow reads by their extension: %s (%s)",
             *(key, counted(found.passed), readable_name(found.example)),
         )
     if found.empty:

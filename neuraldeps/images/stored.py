@@ -28,7 +28,7 @@ class StoredImages:
     def __init__(self, path: str) -> None:
         dataset = open_store(path)
         if "image" not in dataset or dataset["image"].dtype != np.uint8:
-            raise StoreError(f"{path}: holds no array `image` of uint8; remove it and run again")
+            raise StoreError(f"{path}: has no array `image` of uint8; remove it and run again")
         self.path = path
         self.fingerprint = fingerprint(path)
         self.coords = dataset.drop_vars("image").load()

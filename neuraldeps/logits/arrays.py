@@ -1,4 +1,4 @@
-"""Arrays that a user gives as files: judged by their headers, before any work; no Zarr, no xarray."""
+"""Arrays that a user gives as files: checked by their headers, before any work; no Zarr, no xarray."""
 
 import hashlib
 import os
@@ -33,11 +33,11 @@ def open_npy(path: str, key: str) -> np.ndarray:
             begin = file.read(len(NPY))
         if begin.startswith(ZIP):
             raise InputError(
-                f"{key}: {path} is an archive of several arrays (.npz); save the one that is meant "
+                f"{key}: {path} is an archive of several arrays (.npz); save the one you mean "
                 "with numpy.save"
             )
         if begin != NPY:
-            raise InputError(f"{key}: {path} is no .npy file; save the array with numpy.save")
+            raise InputError(f"{key}: {path} is not a .npy file; save the array with numpy.save")
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except InputError:
         raise

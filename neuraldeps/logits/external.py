@@ -245,7 +245,7 @@ def _logits_of(group: Mapping[str, zarr.Array], path: str, key: str) -> zarr.Arr
     name = "logits" if "logits" in group else flat[0] if len(flat) == 1 else None
     if name is None:
         raise InputError(
-            f"{key}: {path} has no array `logits` but {', '.join(group) or 'none'}; name one so"
+            f"{key}: {path} has no array `logits` but {', '.join(group) or 'none'}; call one of them logits"
         )
     return group[name]
 
@@ -280,7 +280,7 @@ def _carried(group: Mapping[str, zarr.Array], logits: zarr.Array, where: str) ->
             carried[name] = Column(f"{where}/{found[0]}", _values(group[found[0]], where))
         known |= set(found)
     if aside := sorted(set(group) - known):
-        log.warning("%s: arrays left aside: %s", where, ", ".join(aside))
+        log.warning("%s: arrays that are not used: %s", where, ", ".join(aside))
     return carried
 
 

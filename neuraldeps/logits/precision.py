@@ -43,7 +43,7 @@ class Cast:
             "each image's mean before you save them": self.rounded,
             "top-1 of %d images changes by float32, where two logits are equal but for its "
             "rounding": self.winners,
-            "%d images have the same logit for all categories, as where a job was killed before it "
+            "%d images have the same logit for all categories, as if a job had been killed before it "
             "wrote them": self.equal,
         }
         for what, count in told.items():

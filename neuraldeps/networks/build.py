@@ -113,7 +113,7 @@ def build_network(
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:
         raise InputError(
             f"models.{name}.model_kwargs: {architecture} cannot be built with {model_kwargs} "
-            f"({first_line(error)}); take options of its timm constructor"
+            f"({first_line(error)}); use options of its timm constructor"
         ) from error
     return network.eval()
 
@@ -144,7 +144,7 @@ def check_pretrained(name: str, spec: Mapping[str, Any], n_categories: int) -> N
     if n_pretrained != n_categories:
         raise InputError(
             f"models.{name}.pretrained: the weights of {architecture} are for {n_pretrained} "
-            f"categories, dataset.n_categories is {n_categories}; correct the one or the other"
+            f"categories, dataset.n_categories is {n_categories}; correct one of them"
         )
 
 
@@ -165,7 +165,7 @@ def describe_network(
         See `build_network`.
     network : Module
     use_test_size : bool
-        Take the image size and crop that timm judges its weights at, where they differ from those
+        Take the image size and crop that timm evaluates its weights at, where they differ from those
         they were trained at.
     categories : list of int, optional
         Those that it knows, where it does not know all.
@@ -191,7 +191,7 @@ def describe_network(
     if logits.shape != (1, n_categories):
         raise InputError(
             f"models.{name}.architecture: {spec['architecture']} gives an output of shape "
-            f"{tuple(logits.shape)}, expected (1, {n_categories}); take a network that classifies"
+            f"{tuple(logits.shape)}, expected (1, {n_categories}); choose a network that classifies"
         )
     dimension = _feature_dimension(network)
     data: dict[str, Any] = {

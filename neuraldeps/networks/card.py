@@ -80,5 +80,5 @@ class NetworkCard:
             return cls(**{one.name: given[one.name] for one in fields(cls) if one.name in given})
         except (TypeError, ValueError) as error:
             raise InputError(
-                f"{path}: is no card of a network ({error}); remove it and run again"
+                f"{path}: is not the card of a network ({error}); remove it and run again"
             ) from error

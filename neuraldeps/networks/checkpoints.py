@@ -254,8 +254,8 @@ def _choose(
     for other in others:
         if not all(torch.equal(first.weights[name], other.weights[name]) for name in first.weights):
             raise InputError(
-                f"{key} has weights of this network under {first.place} and others under "
-                f"{other.place}; save those that are meant in a file of their own and give that"
+                f"{key} has weights of this network under {first.place} and different ones under "
+                f"{other.place}; save the ones you mean in a separate file and give that"
             )
     return first
 
@@ -301,7 +301,7 @@ def _as_own(value: Tensor, own: Tensor, what: str) -> Tensor:
         if wrong := int((~torch.isfinite(value)).sum()):
             raise InputError(
                 f"{what} with {wrong} of {value.numel()} values not finite as {own.dtype}; "
-                "give weights from before training went wrong"
+                "give weights from before the training diverged"
             )
     return value.to(own.dtype)
 
@@ -340,7 +340,9 @@ def _unlike(places: list[_Place], content: Mapping[Any, Any], network: nn.Module
     weights = place.weights()
     lacking = [tensor for tensor in own if tensor not in weights and not tensor.endswith(BATCHES)]
     more = [tensor for tensor in weights if tensor not in own]
-    problem, tensors = ("lacks", lacking) if lacking else ("has, and the network has not,", more)
+    problem, tensors = (
+        ("lacks", lacking) if lacking else ("has, and the network does not have,", more)
+    )
     where = "" if str(place) == WHOLE else f"({place}) "
     example = "" if count else f"; its names are like {next(iter(place.table))}"
     return (

@@ -166,7 +166,7 @@ def train(
     last = work_dir / LAST
     begun = last if last.exists() else state
     if begun:
-        logger.info("go on from %s", begun)
+        logger.info("resuming from %s", begun)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers")
         warnings.filterwarnings("ignore", message=".*exists and is not empty")

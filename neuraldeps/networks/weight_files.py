@@ -172,6 +172,6 @@ def _why(error: Exception, path: str, name: str) -> str:
         return f"it is a file of {kind} by its name; {ELSEWHERE.format(name=name)}"
     reason = text.rpartition("WeightsUnpickler error:")[2].strip().partition("\n")[0]
     return (
-        f"it is cut, damaged or of another format ({reason or type(error).__name__}); "
+        f"it is truncated, damaged or in another format ({reason or type(error).__name__}); "
         "fetch it again, or give safetensors or a state_dict() that torch.save wrote by default"
     )

@@ -55,7 +55,7 @@ class ShardedArray:
         self.shape = template[name].shape
         self.rows = rows
         digest = template.attrs["fingerprint"][:16]
-        # half a store with other shards cannot be gone on with
+        # half a store with other shards cannot be continued
         self.work = self.path.parent / f".{self.path.name}.{digest}-{rows}.partial"
 
     def __len__(self) -> int:

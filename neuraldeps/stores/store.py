@@ -92,7 +92,7 @@ def map_array(path: str | os.PathLike, name: str) -> np.ndarray:
     for piece in _pieces(values):
         computed.update(piece)
     if int.from_bytes(computed.digest(), "big") != checksum:
-        raise StoreError(f"{path}: the checksum of {name} does not fit; remove it and run again")
+        raise StoreError(f"{path}: the checksum of {name} does not match; remove it and run again")
     return values.view(array.dtype.newbyteorder("<")).reshape(array.shape)
 
 
@@ -251,7 +251,7 @@ def publish(work: Path, path: Path) -> None:
         shutil.rmtree(work)
         if not same:
             raise StoreError(
-                f"{path}: another store with other content already stands there; remove it and run again"
+                f"{path}: a store with different content is already there; remove it and run again"
             ) from error
 
 

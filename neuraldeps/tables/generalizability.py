@@ -200,8 +200,8 @@ def table2_notes(
         f"the split {test}. A variant of one strength chooses nothing. Size: median number of base categories "
         "that a new one is made of.",
         f"The default variant, {default}, is named in the configuration, not chosen on held-out images. That "
-        "all-l2 is this project's default is hindsight: it was named after test accuracies had been seen.",
-        "Of every W, (loss - least loss) / loss is certified to be at most "
+        "all-l2 is this project's default is hindsight: it was chosen after test accuracies had been seen.",
+        "For every W, (loss - least loss) / loss is certified to be at most "
         f"{frame['gap'].max():.1e}: {BOUNDS}.",
     ]
     if of_photos:
@@ -213,7 +213,7 @@ def table2_notes(
         )
     if frame["setting"].str.contains(BALANCED, regex=False).any():
         notes.append(
-            f"{BALANCED}: as many images of the one new category as of all others, to learn from and to judge; "
+            f"{BALANCED}: as many images of the one new category as of all others, both to learn from and to evaluate on; "
             "an image counts as positive if the new category's logit is the highest of all, for the "
             "baseline and for ours. The cross-entropy of every variant runs over both kinds of images."
         )
@@ -235,6 +235,6 @@ def _paper_notes(frame: pd.DataFrame) -> list[str]:
     if not any(str(name).startswith("paper_") for name in frame):
         return []
     return [
-        "The paper's numbers: its Tables 2 and 4. Its Table 4 cannot come from the runs of its Table 2: "
+        "The paper's numbers are those of its Tables 2 and 4. Its Table 4 cannot come from the runs of its Table 2: "
         "restricted to each group the arg-max bounds the accuracy over all below what Table 2 has."
     ]

@@ -110,7 +110,7 @@ def _network_row(model: str, logits: xr.Dataset, card: NetworkCard | None) -> di
 def networks_notes(test: str) -> list[str]:
     """What the columns beyond timm's are."""
     return [
-        f"Split {test}; param_count in millions; columns and order of timm's results files, then: mean "
+        f"Split {test}; param_count in millions. Columns and their order are those of timm's results files, then come the mean "
         "logit over all images and categories, and the bound min(categories, features + 1) on the "
         "rank of the logits.",
     ]

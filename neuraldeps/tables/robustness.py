@@ -242,20 +242,20 @@ def table3_notes(
     n_arms = sum(one.sizes["arm"] - 1 for one in first)
     notes += [
         f"{penalty} {start}",
-        "control: fine-tuned as long, on the same images in the same order, without the term: a gain "
-        "that it shows as well is the fine-tuning's, not the regulariser's. Differences are from it, "
+        "control: fine-tuned for as long, on the same images in the same order, without the penalty: a gain "
+        "that it shows as well comes from fine-tuning, not from the regulariser. Differences are from it, "
         f"with 95 % percentile intervals over {n_bootstrap} paired resamples of the images"
         + ("; acc p (images): McNemar's exact test." if seeds == 1 else ", seeds averaged.")
         + (" p (seeds): paired t-test over seeds." if seeds >= SEEDS_TO_TEST else ""),
-        "Images are resampled and tested as independent ones. They come in categories, and those of one "
-        "category tend to be right or wrong together: about other categories, intervals and tests over "
-        "images say less than they seem to. " + _multiplicity(seeds, n_arms),
+        "Images are resampled and tested as if they were independent. They come in categories, and those of one "
+        "category tend to be right or wrong together: intervals and tests over images say less about other "
+        "categories than they seem to. " + _multiplicity(seeds, n_arms),
         "theta: coefficient of j in the CovLasso dependency of i, solved on the arm's own logits of the "
         "fit split; at the alpha at which the baseline's dependency has at most the pair's support size, and at "
         "the same fraction of the arm's own alpha_max. Shrunken logits make the former zero "
         "trivially: compare alpha_max, E f_i^2 and E f_j^2 (squared logits), and the accuracies on the "
         "two categories' own images. sources and unexplained of i (its share of E f_i^2): the same "
-        "dependency at that fraction, whichever categories it is on.",
+        "dependency at that fraction, whatever its sources are.",
         f"{_headings()}: anomaly score -max softmax, out-of-distribution images are the positive "
         f"class; softmax over {restricted} categories. A random score has an AUPR of {_ood_share(first)} %, "
         "the share of these images.",
@@ -268,7 +268,7 @@ def table3_notes(
     else:
         notes.append("One seed: intervals and tests say nothing about another training.")
     if with_paper:
-        notes.append("Rows named paper: its Table 3, whose pairs are others.")
+        notes.append("Rows named paper: the paper's own Table 3, which is of other pairs.")
     return notes
 
 

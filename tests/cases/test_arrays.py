@@ -90,7 +90,7 @@ def unlabelled(tmp_path_factory):
         ("floats", "type float64; give each image's category as an integer"),
         ("onehot", r"shape \(400, 12\)"),
         ("zipped", "archive of several arrays"),
-        ("text", "no .npy file"),
+        ("text", "not a .npy file"),
     ],
 )
 def test_labels_that_are_no_integers_are_refused_at_planning(unlabelled, file, message):

@@ -193,7 +193,7 @@ def test_what_systems_leave_is_no_image_and_no_category(photos, caplog):
     picture(photos / "@eaDir/0.jpg/thumb.jpg")
     found, text = warned(caplog, index)
     assert found.sizes["sample"] == 8
-    assert "hidden, and passed over: 4 (photos/@eaDir)" in text
+    assert "hidden, skipped: 4 (photos/@eaDir)" in text
 
 
 def test_a_category_without_an_image_is_named(photos, caplog):
@@ -207,7 +207,7 @@ def test_a_category_without_an_image_is_named(photos, caplog):
         index,
     )
     refused_in_one_line(
-        r"photos/dog holds no image that Pillow reads \(2 \.heic\); convert its files",
+        r"photos/dog has no image that Pillow reads \(2 \.heic\); convert its files",
         *(index, "photos", "own.csv", 5),
     )
     (photos / "dog").rename(photos / "notes")
@@ -220,7 +220,7 @@ def test_a_category_without_an_image_is_named(photos, caplog):
 def test_a_folder_without_any_image_is_refused_with_what_it_holds(photos):
     (photos.parent / "other").mkdir()
     (photos.parent / "other/a.heic").touch()
-    refused_in_one_line(r"other holds no image that Pillow reads \(1 \.heic\)", index, "other")
+    refused_in_one_line(r"other has no image that Pillow reads \(1 \.heic\)", index, "other")
 
 
 def test_empty_files_are_refused(photos):
@@ -234,10 +234,10 @@ def test_empty_files_are_refused(photos):
 
 def test_names_that_are_no_utf8_are_refused(photos):
     os.rename(photos / "cat/0.jpg", os.fsencode(photos) + b"/cat/caf\xe9.jpg")
-    refused_in_one_line(r"photos/cat/caf\\xe9\.jpg is no name in UTF-8; rename it", index)
+    refused_in_one_line(r"photos/cat/caf\\xe9\.jpg is not a name in UTF-8; rename it", index)
     with tarfile.open("all.tar", "w", errors="surrogateescape") as archive:
         archive.add(photos, "")
-    refused_in_one_line(r"cat/caf\\xe9\.jpg is no name in UTF-8", index, "all.tar")
+    refused_in_one_line(r"cat/caf\\xe9\.jpg is not a name in UTF-8", index, "all.tar")
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
@@ -383,7 +383,7 @@ def test_links_to_what_lies_elsewhere_are_followed(photos, caplog):
 @pytest.mark.parametrize("target", ["nowhere.jpg", "9.jpg"])
 def test_links_that_lead_nowhere_are_refused(photos, target):
     (photos / "cat/9.jpg").symlink_to(target)
-    refused_in_one_line(r"links that lead nowhere: 1 \(photos/cat/9\.jpg\); bring back", index)
+    refused_in_one_line(r"broken links: 1 \(photos/cat/9\.jpg\); restore", index)
 
 
 # ---- archives
@@ -428,15 +428,15 @@ def test_a_tar_file_that_is_cut_is_refused(photos, caplog):
     end = len(whole.rstrip(b"\0")) + 512 & ~511
     for length in (0, 100, 700, end - 600, end - 1024 - 300):
         Path("cut.tar").write_bytes(whole[:length])
-        refused_in_one_line(r"cut\.tar is cut, damaged or no tar file", index, "cut.tar")
+        refused_in_one_line(r"cut\.tar is truncated, damaged or not a tar file", index, "cut.tar")
     Path("cut.tar").write_bytes(whole[:end])  # whole, but for the mark of its end
     _, text = warned(caplog, index, "cut.tar")
-    assert "the tar file has no mark of its end: it may be cut" in text
+    assert "the tar file has no end-of-archive mark: it may be truncated" in text
 
 
 def test_a_file_that_is_no_tar_file_is_refused(photos):
     Path("no.tar").write_bytes(b"photos" * 1000)
-    refused_in_one_line(r"no\.tar is cut, damaged or no tar file", index, "no.tar")
+    refused_in_one_line(r"no\.tar is truncated, damaged or not a tar file", index, "no.tar")
     damaged = bytearray(archive_of("all.tar", photos).read_bytes())
     with tarfile.open("all.tar") as archive:
         at = archive.getmember("cat/1.jpg").offset
@@ -448,7 +448,7 @@ def test_a_file_that_is_no_tar_file_is_refused(photos):
 def test_tar_files_one_after_another_are_refused(photos):
     whole = archive_of("all.tar", photos).read_bytes()
     Path("two.tar").write_bytes(whole + whole)
-    refused_in_one_line(r"two\.tar goes on after its end", index, "two.tar")
+    refused_in_one_line(r"two\.tar continues after its end", index, "two.tar")
 
 
 def add(archive, name, content=b"", **how):
@@ -478,7 +478,7 @@ def test_odd_members_of_a_tar_file(photos, caplog):
     assert found["label"].values.tolist() == [2, 0, 1, 3, 3]
     assert "left out: 1 (dog/2.jpg)" in text
     assert (
-        "passed over, no images that Pillow reads by their ending: 1 .txt (dog/notes.txt)" in text
+        "skipped, not images that Pillow reads by their extension: 1 .txt (dog/notes.txt)" in text
     )
     source = open_indexed(
         "indexed", {"data_dir": "odd.tar"}, "key", found["path"].values, np.arange(5)
@@ -491,7 +491,7 @@ def test_links_out_of_a_tar_file_and_empty_members_are_refused(photos):
         add(archive, "cat/0.jpg", b"x")
         add(archive, "cat/1.jpg", type=tarfile.SYMTYPE, linkname="/data/1.jpg")
     refused_in_one_line(
-        r"links that lead out of it: 1 \(cat/1\.jpg\); make it again", index, "out.tar"
+        r"links that point outside it: 1 \(cat/1\.jpg\); make it again", index, "out.tar"
     )
     with tarfile.open("empty.tar", "w") as archive:
         add(archive, "cat/0.jpg")
@@ -529,7 +529,7 @@ def test_other_test_folders_are_refused_before_any_network_runs(project):
     folders(project / "test", ["ant", "bee", "dog", "elk"])
     config = CONFIG.format(fit="{data_dir: photos}", test="{data_dir: test}")
     (project / "c.yaml").write_text(config)
-    message = r"^Error: dataset\.splits\.test: 1 of 4 class names are no code or name .*\('elk'\)"
+    message = r"^Error: dataset\.splits\.test: 1 of 4 class names match no code or name .*\('elk'\)"
     refused(project, message, "results/dependencies/evaluation/net--net.zarr")
     assert not list(project.glob("results/logits/*"))
 

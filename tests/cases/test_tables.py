@@ -85,11 +85,11 @@ def test_a_table_may_be_written_in_many_ways(photos, content):
         (rows() + "a,b.jpg,ant\n", r"line 6: the number of its fields is 3, .* quote a field"),
         (rows(header=("path", "label", "label"), extra=("x",)), r"two columns label; rename"),
         (rows() + ",ant\n", r"line 6: '' does not exist"),
-        (rows() + 'photos/ant/0.jpg,"ant\n', r"line \d: is no row of a table"),
+        (rows() + 'photos/ant/0.jpg,"ant\n', r"line \d: is not a table row"),
         (rows().replace("bee\n", "b\xe9e\n").encode("latin-1"), r"line 3: is not in UTF-8; save"),
-        (rows().encode("utf-16-le"), r"is no text; save the table as CSV in UTF-8"),
-        (rows().replace("bee\n", "wasp\n"), r"line 3: 'wasp' is no category; give its number"),
-        (rows().replace("bee\n", "4\n"), r"line 3: '4' is no category"),
+        (rows().encode("utf-16-le"), r"is not text; save the table as CSV in UTF-8"),
+        (rows().replace("bee\n", "wasp\n"), r"line 3: 'wasp' is not a category; give its number"),
+        (rows().replace("bee\n", "4\n"), r"line 3: '4' is not a category"),
     ],
 )
 def test_a_table_that_cannot_be_read_is_refused_in_one_line(photos, content, message):
@@ -104,13 +104,13 @@ def test_another_column_is_no_label_where_none_is_wanted(photos):
 def test_columns_that_are_not_used_are_said(photos, caplog):
     with caplog.at_level(logging.INFO):
         labels(rows(header=("path", "label", "fold"), extra=("1",)))
-    assert "columns that are not used: fold" in caplog.text
+    assert "columns that are ignored: fold" in caplog.text
 
 
 def test_an_image_in_two_rows_is_said(photos, caplog):
     with caplog.at_level(logging.WARNING):
         assert labels(rows() + "photos/ant/0.jpg,ant\n") == [0, 1, 2, 3, 0]
-    assert "several rows, and count as often: 1 (photos/ant/0.jpg)" in caplog.text
+    assert "several rows, counted once for each: 1 (photos/ant/0.jpg)" in caplog.text
 
 
 def test_numbers_that_are_names_are_no_places(photos):
@@ -121,7 +121,7 @@ def test_numbers_that_are_names_are_no_places(photos):
     assert labels(four, categories="numbers.csv") == [3, 0, 2, 1]
     # 0 would be the place of the category that is called 1
     zero = four.replace(",1\n", ",0\n")
-    refused_in_one_line("line 3: '0' is no category", index, zero, categories="numbers.csv")
+    refused_in_one_line("line 3: '0' is not a category", index, zero, categories="numbers.csv")
     assert labels(four.replace(",10\n", ",0\n"), categories=None) == [0, 1, 3, 2]
 
 

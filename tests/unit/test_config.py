@@ -68,7 +68,11 @@ WRONG = [
     ),
     ("tables.table1.cases", "best", r"tables\.table1\.cases is 'best'; it must be auto"),
     ("figures.chord.model", "vit", r"figures\.chord\.model is 'vit'; it must be one of models"),
-    ("tables.table1.support_size", [4, 3], r"support_size is \[4, 3\]; it must rise"),
+    (
+        "tables.table1.support_size",
+        [4, 3],
+        r"support_size is \[4, 3\]; it must be in ascending order",
+    ),
     ("dataset.splits.fit.csv", "a.csv", r"splits\.fit\.csv is for photos but .* is glyphs; remove"),
     (
         "dataset.kind",
@@ -109,7 +113,7 @@ WRONG = [
         r"start_epochs is 9; .* at most models\.resnet18\.train\.epochs, 4",
     ),
     ("dataset.categories", "imagenet-1k", r"categories is for photos but .* glyphs; remove it"),
-    ("robustness.ood_categories", "folders", r"is 'folders', for photos, but .*glyphs; take all"),
+    ("robustness.ood_categories", "folders", r"is 'folders', for photos, but .*glyphs; use all"),
     ("roles.ood", "test", r"roles\.ood is 'test'; of the glyphs it must be ood"),
     (
         "generalizability.held_out_every",
@@ -131,7 +135,7 @@ WRONG = [
     (
         "generalizability.fit_split",
         "test",
-        r"fit_split is 'test', which judges; take another of dataset",
+        r"fit_split is 'test', which is kept for evaluation; choose another of dataset",
     ),
     (
         "generalizability.new",
@@ -203,14 +207,26 @@ def test_photos_come_from_one_source(split, message):
 
 
 LEARNED = [
-    ("models.learner.train.split", "test", r"train\.split is 'test', which judges; take another"),
+    (
+        "models.learner.train.split",
+        "test",
+        r"train\.split is 'test', which is kept for evaluation; choose another",
+    ),
     ("models.learner.train.split", "ood", r"train\.split is 'ood', whose images have no labels"),
-    ("dataset.splits.train", {"origin": "wds/x"}, r"is 'train', which can only be read through"),
-    ("models.learner.train.batch_size", 13, r"batch_size is 13; mixup and cutmix want it even"),
+    (
+        "dataset.splits.train",
+        {"origin": "wds/x"},
+        r"is 'train', which can only be read from start to end",
+    ),
+    (
+        "models.learner.train.batch_size",
+        13,
+        r"batch_size is 13; mixup and cutmix need an even number",
+    ),
     (
         "generalizability.fit_split",
         "ood",
-        r"fit_split is 'ood', whose images have no labels; take another",
+        r"fit_split is 'ood', whose images have no labels; choose another",
     ),
     ("generalizability.balanced", 8, r"balanced is 8; .*splits\.train\.samples_per_category must"),
     (
@@ -446,7 +462,7 @@ def test_keys_of_another_kind_of_data_set_are_refused(kind, path, value, message
 @pytest.mark.parametrize(("key", "there"), [("n_categories", 1000), ("n_ood", 392)])
 def test_no_more_glyphs_than_there_are(key, there):
     check_config(changed(f"dataset.{key}", there), "config.yaml")
-    message = rf"dataset\.{key} is {there + 1}; of glyphs there are {there}"
+    message = rf"dataset\.{key} is {there + 1}; there are {there} glyphs"
     with pytest.raises(InputError, match=message):
         check_config(changed(f"dataset.{key}", there + 1), "config.yaml")
 

@@ -175,7 +175,9 @@ def test_folders_of_other_categories_end_with_one_line(folder, tmp_path):
     (tmp_path / "categories.csv").write_text("\n".join(["code,name", *rows]) + "\n")
     run = snakemake(tmp_path, CONFIG, "results/images/fit.zarr")
     assert run.returncode != 0
-    message = "12 of 12 class names are no code or name of dataset.categories ('c00', 'c01', 'c02')"
+    message = (
+        "12 of 12 class names match no code or name of dataset.categories ('c00', 'c01', 'c02')"
+    )
     assert message in run.stdout
     assert "Traceback" not in run.stdout
 

@@ -551,7 +551,7 @@ def test_logits_of_other_images_are_refused(stored):
     paths["baseline"] = written_logits(
         folder / "other.zarr", np.pad(logits, ((0, 0), (0, 3))), label
     )
-    with pytest.raises(InputError, match="shows other images than"):
+    with pytest.raises(InputError, match="has different images than"):
         evaluated(folder, paths, fitted(folder, paths))
 
 

@@ -142,7 +142,7 @@ def test_what_cannot_be_the_data_set_is_refused_in_one_line(folder, tmp_path):
     refused("the images gives 3 categories", index, tree, n=4, categories=None)
     (tmp_path / "own.csv").write_text("code,name\na,A\nb,B\nc,C\n")
     own = str(tmp_path / "own.csv")
-    refused(r"3 of 3 class names are no code or name", index, tree, n=3, categories=own)
+    refused(r"3 of 3 class names match no code or name", index, tree, n=3, categories=own)
     (tmp_path / "map.txt").write_text("\n".join(CLASSES))
     mapped = {**tree, "class_map": str(tmp_path / "map.txt")}
     refused(rf"class_map: '{CLASSES[0]}' is number 0, the categories have it at 3", index, mapped)
@@ -152,7 +152,7 @@ def test_what_cannot_be_the_data_set_is_refused_in_one_line(folder, tmp_path):
     (tmp_path / "t.csv").write_text(
         f"path,label\n{folder}/tree/val/{CLASSES[0]}/00.JPEG,lion king\n"
     )
-    refused("line 2: 'lion king' is no category", index, {"csv": str(tmp_path / "t.csv")})
+    refused("line 2: 'lion king' is not a category", index, {"csv": str(tmp_path / "t.csv")})
     (tmp_path / "t.csv").write_text("path\nnowhere.jpg\n")
     refused("line 2: nowhere.jpg does not exist", index, {"csv": str(tmp_path / "t.csv")})
     (tmp_path / "t.csv").write_text("file\nnowhere.jpg\n")
@@ -259,7 +259,7 @@ def test_a_tar_file_with_other_images_than_were_indexed_is_refused(folder, tmp_p
     with tarfile.open(tmp_path / "own.tar", "a") as archive:
         first = folder / "tree/val" / CLASSES[0] / "00.JPEG"
         archive.add(first, f"val/{CLASSES[0]}/000.JPEG")
-    refused("fit: holds other images than when it was indexed", photos.stream, [(0, 3)], 2)
+    refused("fit: has different images than when it was indexed", photos.stream, [(0, 3)], 2)
 
 
 def test_timms_order_of_folders_is_said_where_it_is_not_that_of_characters(caplog):
@@ -267,7 +267,7 @@ def test_timms_order_of_folders_is_said_where_it_is_not_that_of_characters(caplo
         load_categories(None, 2, {"a": 0, "b": 1})
         assert not caplog.records
         load_categories(None, 3, {"1": 0, "2": 1, "10": 2})
-    assert "timm's order (1, 2, 10, ...), not in that of their characters (1, 10, 2" in caplog.text
+    assert "timm's order (1, 2, 10, ...), not in character order (1, 10, 2" in caplog.text
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -134,12 +134,12 @@ def damaged_files(folder):
     yield "several.npz", "archive of several arrays"
     yield "several.npy", "archive of several arrays"
     yield "objects.npy", "cannot be opened .*Python objects"
-    yield "empty.npy", "no .npy file"
+    yield "empty.npy", "not a .npy file"
     yield "cut.npy", "cannot be opened"
     yield "header.npy", "cannot be opened"
-    yield "text.npy", "no .npy file"
+    yield "text.npy", "not a .npy file"
     yield "weights.pt", "archive"
-    yield "table.csv", "no .npy file; save the array with numpy.save"
+    yield "table.csv", "not a .npy file; save the array with numpy.save"
     yield "cut.zip", "cannot be opened"
     (folder / "nothing.zarr").mkdir()
     yield "nothing.zarr", "holds no Zarr array or group"
@@ -317,9 +317,7 @@ def test_masked_categories_are_in_no_second_moment(masked):
 
 
 def test_masked_categories_swamp_the_mean_of_an_image(masked):
-    with pytest.raises(
-        StoreError, match=r"per_image, but .*masked categories, \[2, 9\].*take none"
-    ):
+    with pytest.raises(StoreError, match=r"per_image, but .*masked categories, \[2, 9\].*use none"):
         reduce_second_moment(masked[0], masked[0], "per_image", ("m", "m"))
 
 
@@ -392,7 +390,7 @@ def test_two_arrays_of_one_meaning_are_refused_and_others_named(tmp_path, caplog
     path = group(tmp_path / "two.zarr", label=LABEL, labels=LABEL)
     refused("arrays label and labels; keep one", open_logits, path, KEY)
     open_logits(group(tmp_path / "other.zarr", y_true=LABEL), KEY)
-    assert "arrays left aside: y_true" in caplog.text
+    assert "arrays that are not used: y_true" in caplog.text
 
 
 WORDS = np.array([f"thing {i}" for i in LABEL])
@@ -430,7 +428,7 @@ def test_labels_that_are_no_npy_are_refused_by_their_key(tmp_path):
     for name, message in {
         "objects.npy": "Python objects",
         "zipped.npz": "archive of several arrays",
-        "text.npy": "no .npy file",
+        "text.npy": "not a .npy file",
         "absent.npy": "cannot be opened",
     }.items():
         refused(f"{key}: .*{message}", read_labels, str(tmp_path / name), key)

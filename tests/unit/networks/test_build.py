@@ -115,7 +115,7 @@ def test_a_card_is_read_as_it_was_written(network, tmp_path):
 def test_a_file_that_is_no_card_is_said(text, tmp_path):
     (tmp_path / "card.json").write_text(text)
     with pytest.raises(
-        InputError, match=r"card\.json: is no card of a network .*; remove it"
+        InputError, match=r"card\.json: is not the card of a network .*; remove it"
     ) as caught:
         NetworkCard.from_json(tmp_path / "card.json")
     assert "\n" not in str(caught.value)

@@ -184,7 +184,7 @@ def test_bad_checkpoints_are_refused_in_one_line(network, tmp_path):
     save_file(some, path)
     refused(key + r".* lacks 1 tensors \(.*set models", load_checkpoint, network, path, "net")
     save_file({**weights, "extra": torch.zeros(1)}, path)
-    refused(key + r".* has not, 1 tensors \(extra", load_checkpoint, network, path, "net")
+    refused(key + r".* does not have, 1 tensors \(extra", load_checkpoint, network, path, "net")
     (tmp_path / "model.safetensors").write_bytes(b"not weights")
     refused(key + r".* cannot be read as weights alone", load_checkpoint, network, path, "net")
 
@@ -370,12 +370,12 @@ def test_the_same_weights_twice_are_no_question(trained, other, tmp_path):
 def test_weights_that_could_both_be_meant_are_refused(trained, other, tmp_path):
     own = trained.state_dict()
     content = {"teacher": own, "student": under("net.", scaled(own))}
-    message = "under teacher and others under student, net.*; save those that are meant"
+    message = "under teacher and different ones under student, net.*; save the ones you mean"
     path = saved(content, tmp_path / "a.pth")
     refused(re.escape(message), load_checkpoint, other, path, "net")
     content = {"ema": own, "model_swa": scaled(own), "model": own}
     path = saved(content, tmp_path / "a.pth")
-    refused("under ema and others under model_swa", load_checkpoint, other, path, "net")
+    refused("under ema and different ones under model_swa", load_checkpoint, other, path, "net")
     # the advice
     assert_loads(saved(torch.load(path)["ema"], tmp_path / "meant.pth"), other, trained)
 
@@ -384,7 +384,7 @@ def test_an_optimisers_tensors_of_the_same_names_are_not_taken_in_silence(tmp_pa
     vit = build(0, {"architecture": "test_vit"})
     content = {"model": vit.state_dict(), "momentum": scaled(vit.state_dict(), 0.0)}
     path = saved(content, tmp_path / "a.pth")
-    refused("under model and others under momentum", load_checkpoint, vit, path, "net")
+    refused("under model and different ones under momentum", load_checkpoint, vit, path, "net")
 
 
 @pytest.mark.parametrize("kind", ["by name", "under a prefix", "by position"])
@@ -427,7 +427,7 @@ def test_more_than_the_network_has_is_another_network(network, other, tmp_path):
     more = {**network.state_dict(), "aux.weight": torch.ones(3)}
     for prefix in "", "model.":
         path = saved({"state_dict": under(prefix, more)}, tmp_path / "a.pth")
-        message = r"has, and the network has not, 1 tensors \(aux.weight\)"
+        message = r"has, and the network does not have, 1 tensors \(aux.weight\)"
         refused(message, load_checkpoint, other, path, "net")
 
 
@@ -494,9 +494,18 @@ def foreign_files(folder, network):
         "script.pt": ((folder / "script.pt").read_bytes(), "a TorchScript program; save"),
         "whole.pth": ((folder / "whole.pth").read_bytes(), "timm.*, which is code and is not run;"),
         "arrays.pkl": (pickle.dumps({"a": np.ones(3)}), "another format"),
-        "cut.pth": (whole[: len(whole) // 2], "cut, damaged or of another format .*fetch it again"),
-        "cut.safetensors": (tensors[:-9], "cut, damaged or of another format .*fetch it again"),
-        "noise.pth": (np.random.default_rng(0).bytes(5000), "cut, damaged or of another format"),
+        "cut.pth": (
+            whole[: len(whole) // 2],
+            "truncated, damaged or in another format .*fetch it again",
+        ),
+        "cut.safetensors": (
+            tensors[:-9],
+            "truncated, damaged or in another format .*fetch it again",
+        ),
+        "noise.pth": (
+            np.random.default_rng(0).bytes(5000),
+            "truncated, damaged or in another format",
+        ),
     }
 
 

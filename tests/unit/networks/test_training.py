@@ -149,7 +149,7 @@ def test_a_run_that_dies_inside_an_epoch_goes_on_from_its_beginning(data, tmp_pa
     resumed = fresh(seed=5)
     with caplog.at_level(logging.INFO, logger="neuraldeps.networks"):
         train(resumed, data, OPTIONS, seed=0, work_dir=tmp_path / "part")
-    assert "go on from" in caplog.text
+    assert "resuming from" in caplog.text
     assert_same(whole, resumed)
 
 

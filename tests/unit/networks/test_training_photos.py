@@ -234,11 +234,11 @@ def test_what_cannot_be_trained_on_is_refused_in_one_line(folder, tmp_path):
         assert "\n" not in str(caught.value)
 
     refused(
-        r"models\.net\.train\.augmentation: timm makes no such transform \(Unknown AA policy bold\)",
+        r"models\.net\.train\.augmentation: timm cannot make this transform \(Unknown AA policy bold\)",
         lambda: opened(folder, aa="bold"),
     )
     refused(
-        r"models\.net\.train\.augmentation: timm makes no such transform \(.*'hflop'\); correct",
+        r"models\.net\.train\.augmentation: timm cannot make this transform \(.*'hflop'\); correct",
         lambda: opened(folder, transform_kwargs={"hflop": 0.5}),
     )
     refused(

@@ -198,7 +198,7 @@ def test_write_store_is_whole_or_not_there_and_never_replaces_another(tmp_path):
     before = contents(tmp_path / "m.zarr")
     write_store(dataset(), tmp_path / "m.zarr")
     assert contents(tmp_path / "m.zarr") == before
-    with pytest.raises(StoreError, match="another store with other content"):
+    with pytest.raises(StoreError, match="a store with different content"):
         write_store(dataset(1.0), tmp_path / "m.zarr")
     assert contents(tmp_path / "m.zarr") == before
     assert os.listdir(tmp_path) == ["m.zarr"]
