@@ -279,6 +279,8 @@ def final_outputs():
     figures += [f"star/{source}--{target}" for source, target in PAIRS]
     outputs = expand("results/tables/table1{which}.csv", which=["", "_distribution"])
     outputs += ["results/tables/networks.csv"]
+    if config["cards"]["enabled"]:
+        outputs += [f"results/cards/{source}--{target}.csv" for source, target in PAIRS]
     if ROBUST_MODELS:
         outputs += ["results/tables/table3.csv"]
         figures += ["table3", "table3_curves"]

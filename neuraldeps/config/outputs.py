@@ -13,6 +13,22 @@ else:
     Estimator = Literal[tuple(ESTIMATORS)]
 
 
+class Cards(Block):
+    """Cards, one row per category and ordered pair."""
+
+    enabled: bool = Field(True, description="Whether cards are written.")
+    sizes: list[Annotated[int, Field(ge=1)]] = Field(
+        [4, 10],
+        min_length=1,
+        description="Support sizes of the dependencies on a card; those beyond covlasso.max_support are left out.",
+    )
+    n_worst: int = Field(
+        5,
+        ge=0,
+        description="How many images a card names that the best subset of its first size misses most.",
+    )
+
+
 class Table1(Block):
     """Table 1."""
 

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from neuraldeps.dependencies.scoring import EPSILON, Candidates, Evaluation, evaluate
-from neuraldeps.dependencies.solve import cross_moment
+from neuraldeps.dependencies.solve import SQUARED, cross_moment
 from neuraldeps.errors import StoreError
 from neuraldeps.estimators import ESTIMATORS, WITH_PENALTY, Solutions, Solved
 from neuraldeps.logits.store import LogitsFile, check_partners, labels_of
@@ -108,6 +108,8 @@ def evaluate_dependencies(
             np.stack([one.coef for one in solutions["support_size"]]),
             {"units": "1"},
         ),
+        "target_second_moment": solved["target_second_moment"],
+        "source_second_moment": ("source_category", np.diagonal(gram).copy(), SQUARED),
         **measures,
     }
     coords = dict(solved.coords) | {

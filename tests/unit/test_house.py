@@ -14,7 +14,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-STAGES = ("images", "networks", "logits", "moments", "dependencies")
+STAGES = ("images", "networks", "logits", "moments", "dependencies", "cards")
 STAGES += ("generalizability", "robustness")
 NETWORK_PACKAGES = {"torch", "torchvision", "timm", "lightning"}
 
@@ -197,6 +197,7 @@ FLOORS = [
     "logits",
     "moments",
     "dependencies",
+    "cards",
     "generalizability",
     "robustness",
     "tables",
