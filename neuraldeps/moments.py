@@ -25,6 +25,7 @@ from neuraldeps.logits.store import (
     side_coordinates,
 )
 from neuraldeps.stores import fingerprint, open_store, provenance
+from neuraldeps.stores.layouts import SECOND_MOMENT
 
 BLOCK = 4096  # categories per side of a block of the second moment
 LANES = 8  # sums that can grow side by side where the second moment is one small block
@@ -257,15 +258,11 @@ def reduce_second_moment(
     coords: dict[str, Any] = {}
     coords |= side_coordinates(stores[0], "source")
     coords |= side_coordinates(stores[1], "target")
-    return xr.Dataset(
+    return SECOND_MOMENT.dataset(
         {
-            "second_moment": (
-                ("source_category", "target_category"),
-                moments.second_moment,
-                {"units": "logit2", "long_name": "uncentred second moment E[f g^T]"},
-            ),
-            "source_mean": ("source_category", moments.source_mean, {"units": "logit"}),
-            "target_mean": ("target_category", moments.target_mean, {"units": "logit"}),
+            "second_moment": moments.second_moment,
+            "source_mean": moments.source_mean,
+            "target_mean": moments.target_mean,
         },
         coords=coords,
         attrs={

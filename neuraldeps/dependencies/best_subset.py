@@ -8,8 +8,9 @@ import numpy as np
 import xarray as xr
 
 from neuraldeps.best_subset import STATUS, best_subsets
-from neuraldeps.dependencies.solve import SQUARED, coordinates_of, pose
+from neuraldeps.dependencies.solve import coordinates_of, pose
 from neuraldeps.stores import fingerprint, open_store, provenance, strings
+from neuraldeps.stores.layouts import BEST_SUBSET
 
 log = logging.getLogger(__name__)
 
@@ -69,15 +70,14 @@ def solve_best_subset(
         n_threads=n_threads,
         **given,
     )
-    size = ("target_category", "support_size")
     status = strings([STATUS[int(one)] for one in found.status.ravel()])
     variables = {
-        "support": ((*size, "slot"), found.support),
-        "coef": ((*size, "slot"), found.coef, {"units": "1"}),
-        "n_sources": (size, found.support_size),
-        "squared_error": (size, found.squared_error, SQUARED),
-        "status": (size, status.reshape(found.status.shape)),
-        "target_second_moment": ("target_category", found.target_second_moment, SQUARED),
+        "support": found.support,
+        "coef": found.coef,
+        "n_sources": found.support_size,
+        "squared_error": found.squared_error,
+        "status": status.reshape(found.status.shape),
+        "target_second_moment": found.target_second_moment,
     }
     coords = coordinates_of(stores, given["targets"])
     coords["support_size"] = np.arange(1, max_support + 1, dtype=np.int32)
@@ -102,7 +102,7 @@ def solve_best_subset(
             packages=("numba",),
         ),
     }
-    return _count_status(xr.Dataset(variables, coords=coords, attrs=attrs))
+    return _count_status(BEST_SUBSET.dataset(variables, coords, attrs))
 
 
 def gather_best_subset(parts: Sequence[str]) -> xr.Dataset:

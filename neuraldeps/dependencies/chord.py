@@ -4,8 +4,9 @@ import numpy as np
 import xarray as xr
 
 from neuraldeps.covlasso import solve_covlasso
-from neuraldeps.dependencies.solve import SQUARED, coordinates_of
+from neuraldeps.dependencies.solve import coordinates_of
 from neuraldeps.stores import fingerprint, map_array, open_store, provenance
+from neuraldeps.stores.layouts import CHORD
 
 
 def draw_categories(
@@ -51,14 +52,11 @@ def solve_chord(
     per_target = {name: getattr(solution, name) for name in ("alpha", "squared_error", "dual_gap")}
     coef = solution.to_sparse(len(second_moment)).toarray()[:, base]
     names = coordinates_of({"source": store, "target": store}, targets)
-    return xr.Dataset(
-        {
-            "coef": (("target_category", "source_category"), coef, {"units": "1"}),
-            **{name: ("target_category", values, SQUARED) for name, values in per_target.items()},
-        },
+    return CHORD.dataset(
+        {"coef": coef, **per_target},
         coords={
-            name: (axis, values[base] if axis == "source_category" else values)
-            for name, (axis, values) in names.items()
+            name: values[base] if name.startswith("source") else values
+            for name, values in names.items()
         },
         attrs={
             "source": store.attrs["source"],

@@ -4,8 +4,9 @@ import numpy as np
 import xarray as xr
 
 from neuraldeps.covlasso import solve_covlasso
-from neuraldeps.dependencies.solve import SQUARED, coordinates_of, cross_moment
+from neuraldeps.dependencies.solve import coordinates_of, cross_moment
 from neuraldeps.stores import fingerprint, map_array, open_store, provenance
+from neuraldeps.stores.layouts import CORRELATION
 
 
 def solve_correlation(
@@ -70,17 +71,16 @@ def solve_correlation(
         targets=targets,
         exclude_own=excluded,
     )
-    both = ("target_category", "source_category")
     config = {"n_targets": n_targets, "relative_alpha": relative_alpha, "exclude_own": exclude_own}
     paths = {"source": source_path, "target": target_path, "pair": pair_path}
-    return xr.Dataset(
+    return CORRELATION.dataset(
         {
-            "correlation": (both, correlation, SQUARED),
-            "coef": (both, solution.to_sparse(len(gram)).toarray(), {"units": "1"}),
-            "is_allowed": (both, is_allowed),
-            "alpha": ("target_category", alpha, SQUARED | {"long_name": "penalty, lambda / 2"}),
-            "squared_error": ("target_category", solution.squared_error, SQUARED),
-            "dual_gap": ("target_category", solution.dual_gap, SQUARED),
+            "correlation": correlation,
+            "coef": solution.to_sparse(len(gram)).toarray(),
+            "is_allowed": is_allowed,
+            "alpha": alpha,
+            "squared_error": solution.squared_error,
+            "dual_gap": solution.dual_gap,
         },
         coords=coordinates_of(stores, targets),
         attrs={

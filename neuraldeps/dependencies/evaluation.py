@@ -7,11 +7,12 @@ import numpy as np
 import xarray as xr
 
 from neuraldeps.dependencies.scoring import EPSILON, Candidates, Evaluation, evaluate
-from neuraldeps.dependencies.solve import SQUARED, cross_moment
+from neuraldeps.dependencies.solve import cross_moment
 from neuraldeps.errors import StoreError
 from neuraldeps.estimators import ESTIMATORS, WITH_PENALTY, Solutions, Solved
 from neuraldeps.logits.store import LogitsFile, check_partners, labels_of
 from neuraldeps.stores import fingerprint, map_array, open_store, provenance, strings
+from neuraldeps.stores.layouts import EVALUATION
 
 # the estimators that have solutions along each axis, and the dimension that names them
 ALONG = {"support_size": list(ESTIMATORS), "penalty": WITH_PENALTY}
@@ -89,27 +90,19 @@ def evaluate_dependencies(
         for split, sides in logits.items()
     }
     alpha, alpha_max = solved["alpha_at_support_size"], solved["alpha_max"].values[:, None]
-    size = ("target_category", "support_size")
     measures = _measures(results, n_sizes=solved.sizes["support_size"])
     uncertified = np.isnan(solved["dual_gap_at_penalty"].values)
     for name in (name for name in measures if name.endswith("_at_penalty")):
-        measures[name][1][:, :, uncertified] = np.nan
+        measures[name][:, :, uncertified] = np.nan
     variables: dict[str, Any] = {
         "alpha_at_penalty": solved["alpha_at_penalty"],
         "support_size_at_penalty": solved["support_size_at_penalty"],
         "alpha": alpha,
-        "relative_alpha": (size, _ratio(alpha.values, alpha_max), {"units": "1"}),
-        "support": (
-            ("estimator", *size, "slot"),
-            np.stack([one.support for one in solutions["support_size"]]),
-        ),
-        "coef": (
-            ("estimator", *size, "slot"),
-            np.stack([one.coef for one in solutions["support_size"]]),
-            {"units": "1"},
-        ),
+        "relative_alpha": _ratio(alpha.values, alpha_max),
+        "support": np.stack([one.support for one in solutions["support_size"]]),
+        "coef": np.stack([one.coef for one in solutions["support_size"]]),
         "target_second_moment": solved["target_second_moment"],
-        "source_second_moment": ("source_category", np.diagonal(gram).copy(), SQUARED),
+        "source_second_moment": np.diagonal(gram).copy(),
         **measures,
     }
     coords = dict(solved.coords) | {
@@ -139,7 +132,7 @@ def evaluate_dependencies(
             packages=("numba",),
         ),
     }
-    return xr.Dataset(variables, coords=coords, attrs=attrs)
+    return EVALUATION.dataset(variables, coords, attrs)
 
 
 def _solutions(
@@ -183,39 +176,30 @@ def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     return np.divide(numerator, denominator, out=out, where=denominator > 0)
 
 
-def _measures(results: Mapping[str, Evaluation], n_sizes: int) -> dict[str, Any]:
-    """Means and fractions, one axis after the other (`ALONG`)."""
-    t = "target_category"
+def _measures(results: Mapping[str, Evaluation], n_sizes: int) -> dict[str, np.ndarray]:
+    """Means and fractions, those along sizes and those along penalties (`ALONG`)."""
     every = list(results.values())
     measures = [_means(result) for result in every]
-    variables: dict[str, Any] = {}
+    variables: dict[str, np.ndarray] = {}
+    # a target's predictors: each estimator's along the sizes, then each one's along the penalties
+    cut = len(ALONG["support_size"]) * n_sizes
     for name in measures[0]:
         values = np.stack([measure[name] for measure in measures])
-        unit = {"units": "logit" if name.startswith("absolute") else "1"}
-        # a target's predictors: each estimator's along the sizes, then each one's along the penalties
-        cut = len(ALONG["support_size"]) * n_sizes
-        further = ("epsilon",) if values.ndim > 3 else ()
         for axis, part, suffix in (
             ("support_size", values[:, :, :cut], ""),
             ("penalty", values[:, :, cut:], "_at_penalty"),
         ):
             n_names = len(ALONG[axis])
             shape = (*part.shape[:2], n_names, part.shape[2] // n_names, *part.shape[3:])
-            by_name = np.moveaxis(part.reshape(shape), 2, 1)
-            variables[name + suffix] = (("split", NAMED[axis], t, axis, *further), by_name, unit)
+            variables[name + suffix] = np.moveaxis(part.reshape(shape), 2, 1)
     own = [_ratio(r.sums.original_correct_positive, r.sums.n_positive) for r in every]
-    variables |= {
-        "original_accuracy": (
-            "split",
-            np.array([r.original_correct / r.n_labelled for r in every]),
-            {"units": "1"},
-        ),
-        "original_positive_accuracy": (("split", t), np.stack(own), {"units": "1"}),
-        "n_samples": ("split", np.array([r.n_samples for r in every])),
-        "n_labelled": ("split", np.array([r.n_labelled for r in every])),
-        "n_positive": (("split", t), np.stack([r.sums.n_positive for r in every])),
+    return variables | {
+        "original_accuracy": np.array([r.original_correct / r.n_labelled for r in every]),
+        "original_positive_accuracy": np.stack(own),
+        "n_samples": np.array([r.n_samples for r in every]),
+        "n_labelled": np.array([r.n_labelled for r in every]),
+        "n_positive": np.stack([r.sums.n_positive for r in every]),
     }
-    return variables
 
 
 def _means(result: Evaluation) -> dict[str, np.ndarray]:

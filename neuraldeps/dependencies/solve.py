@@ -10,9 +10,9 @@ import xarray as xr
 
 from neuraldeps.covlasso import CovLassoPath, CovLassoSolution, covlasso_path, solve_covlasso
 from neuraldeps.stores import fingerprint, map_array, open_store, provenance, strings
+from neuraldeps.stores.layouts import COVLASSO
 
 log = logging.getLogger(__name__)
-SQUARED = {"units": "logit2"}
 
 
 def cross_moment(pair: str, source: str) -> np.ndarray:
@@ -124,10 +124,10 @@ def solve_dataset(
     variables |= _at_penalties(at_penalties, len(targets))
     coords = coordinates_of(stores, targets) | {
         "support_size": np.arange(1, max_support + 1, dtype=np.int32),
-        "penalty_kind": ("penalty", strings(kinds)),
-        "penalty_value": ("penalty", values),
+        "penalty_kind": strings(kinds),
+        "penalty_value": values,
     }
-    variables["ended_by"] = ("target_category", strings(path.ended_by.tolist()))
+    variables["ended_by"] = strings(path.ended_by.tolist())
     config = {"models": list(models), "max_support": max_support, "exclude_own": exclude_own}
     config |= {kind: list(values) for kind, values in penalties.items()}
     paths = {"source": source_path, "target": target_path, "pair": pair_path}
@@ -145,7 +145,7 @@ def solve_dataset(
             packages=("numba",),
         ),
     }
-    return _count_uncertified(xr.Dataset(variables, coords=coords, attrs=attrs))
+    return _count_uncertified(COVLASSO.dataset(variables, coords, attrs))
 
 
 def _count_uncertified(dataset: xr.Dataset) -> xr.Dataset:
@@ -180,36 +180,33 @@ def _padded(values: np.ndarray, width: int, fill: float) -> np.ndarray:
     return np.pad(values, margin, constant_values=fill)
 
 
-def _at_knots(path: CovLassoPath, width: int) -> dict[str, Any]:
-    knot = ("target_category", "knot")
+def _at_knots(path: CovLassoPath, width: int) -> dict[str, np.ndarray]:
     return {
-        "alpha": (knot, path.alpha, SQUARED | {"long_name": "penalty, lambda / 2"}),
-        "knot_support_size": (knot, path.support_size.astype(np.int32)),
-        "support": ((*knot, "slot"), _padded(path.support, width, -1)),
-        "coef": ((*knot, "slot"), _padded(path.coef, width, 0.0)),
-        "squared_error": (knot, path.squared_error, SQUARED),
-        "dual_gap": (knot, path.dual_gap, SQUARED),
-        "n_knots": ("target_category", path.n_knots.astype(np.int32)),
-        "alpha_max": ("target_category", path.alpha_max, SQUARED),
-        "target_second_moment": ("target_category", path.target_second_moment, SQUARED),
+        "alpha": path.alpha,
+        "knot_support_size": path.support_size.astype(np.int32),
+        "support": _padded(path.support, width, -1),
+        "coef": _padded(path.coef, width, 0.0),
+        "squared_error": path.squared_error,
+        "dual_gap": path.dual_gap,
+        "n_knots": path.n_knots.astype(np.int32),
+        "alpha_max": path.alpha_max,
+        "target_second_moment": path.target_second_moment,
     }
 
 
-def _at_sizes(path: CovLassoPath, width: int) -> dict[str, Any]:
+def _at_sizes(path: CovLassoPath, width: int) -> dict[str, np.ndarray]:
     """The last point, or the last certified one, before the support first exceeds each size."""
-    size = ("target_category", "support_size")
     solutions = [path.at_support_size(k, or_last=True) for k in range(1, width + 1)]
-    support = np.stack([_padded(s.support, width, -1) for s in solutions], axis=1)
-    coef = np.stack([_padded(s.coef, width, 0.0) for s in solutions], axis=1)
     return {
-        "alpha_at_support_size": (size, np.stack([s.alpha for s in solutions], axis=1), SQUARED),
-        "support_at_support_size": ((*size, "slot"), support),
-        "coef_at_support_size": ((*size, "slot"), coef),
+        "alpha_at_support_size": np.stack([s.alpha for s in solutions], axis=1),
+        "support_at_support_size": np.stack(
+            [_padded(s.support, width, -1) for s in solutions], axis=1
+        ),
+        "coef_at_support_size": np.stack([_padded(s.coef, width, 0.0) for s in solutions], axis=1),
     }
 
 
-def _at_penalties(solutions: Sequence[CovLassoSolution], n_targets: int) -> dict[str, Any]:
-    penalty = ("target_category", "penalty")
+def _at_penalties(solutions: Sequence[CovLassoSolution], n_targets: int) -> dict[str, np.ndarray]:
     width = max((s.support.shape[1] for s in solutions), default=0)
 
     def stacked(name: str, fill: float | None = None, dtype: Any = float) -> np.ndarray:
@@ -220,12 +217,12 @@ def _at_penalties(solutions: Sequence[CovLassoSolution], n_targets: int) -> dict
         return (np.stack(parts, axis=1) if parts else empty).astype(dtype)
 
     return {
-        "alpha_at_penalty": (penalty, stacked("alpha"), SQUARED),
-        "support_size_at_penalty": (penalty, stacked("support_size", dtype=np.int32)),
-        "support_at_penalty": ((*penalty, "penalty_slot"), stacked("support", -1, np.int32)),
-        "coef_at_penalty": ((*penalty, "penalty_slot"), stacked("coef", 0.0)),
-        "squared_error_at_penalty": (penalty, stacked("squared_error"), SQUARED),
-        "dual_gap_at_penalty": (penalty, stacked("dual_gap"), SQUARED),
+        "alpha_at_penalty": stacked("alpha"),
+        "support_size_at_penalty": stacked("support_size", dtype=np.int32),
+        "support_at_penalty": stacked("support", -1, np.int32),
+        "coef_at_penalty": stacked("coef", 0.0),
+        "squared_error_at_penalty": stacked("squared_error"),
+        "dual_gap_at_penalty": stacked("dual_gap"),
     }
 
 
@@ -236,8 +233,7 @@ def coordinates_of(stores: Mapping[str, xr.Dataset], targets: np.ndarray) -> dic
         for name, value in store.coords.items():
             if str(name).startswith("source_category"):
                 values = value.values if side == "source" else value.values[targets]
-                renamed = str(name).replace("source", side)
-                coords[renamed] = (f"{side}_category", values)
+                coords[str(name).replace("source", side)] = values
     return coords
 
 

@@ -10,6 +10,7 @@ from neuraldeps.generalizability.partition import Split
 from neuraldeps.generalizability.training_logits import ROWS
 from neuraldeps.images.labels import position_among
 from neuraldeps.stores import fingerprint, open_store, provenance, strings
+from neuraldeps.stores.layouts import NEW_CATEGORIES
 
 BASELINE = "baseline"
 
@@ -82,26 +83,19 @@ def evaluate_new_categories(
         seed=seed,
     )
     size = (learned["weights"].values != 0).sum(axis=2)
-    return xr.Dataset(
+    return NEW_CATEGORIES.dataset(
         {
-            "accuracy": (
-                ("classifier", "group", "argmax"),
-                accuracy,
-                {"long_name": "share of images classified rightly", "units": "1"},
-            ),
-            "support_size_median": ("classifier", np.r_[np.nan, np.median(size, axis=1)]),
-            **{
-                name: ("classifier", np.r_[np.nan, learned[name].values])
-                for name in ("strength", "gap")
-            },
-            "passes": ("classifier", np.r_[0, learned["passes"].values]),
+            "accuracy": accuracy,
+            "support_size_median": np.r_[np.nan, np.median(size, axis=1)],
+            **{name: np.r_[np.nan, learned[name].values] for name in ("strength", "gap")},
+            "passes": np.r_[0, learned["passes"].values],
         },
         {
-            "classifier": ("classifier", strings([BASELINE, *learned["variant"].values])),
-            "images": ("classifier", strings(["all", *learned["images"].values])),
-            "penalty": ("classifier", strings(["", *learned["penalty"].values])),
-            "group": ("group", strings(GROUPS)),
-            "argmax": ("argmax", strings(ARGMAX)),
+            "classifier": strings([BASELINE, *learned["variant"].values]),
+            "images": strings(["all", *learned["images"].values]),
+            "penalty": strings(["", *learned["penalty"].values]),
+            "group": strings(GROUPS),
+            "argmax": strings(ARGMAX),
         },
         attrs | {"n_images": int(judges.sum()), "n_new": len(split.new), "n_base": len(split.base)},
     )

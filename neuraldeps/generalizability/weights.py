@@ -13,6 +13,7 @@ from neuraldeps.generalizability.training_logits import TrainingLogits
 from neuraldeps.images.labels import rank_within_label
 from neuraldeps.logs import progress
 from neuraldeps.stores import fingerprint, open_store, provenance, strings
+from neuraldeps.stores.layouts import WEIGHTS
 
 
 def fit_new_categories(
@@ -129,43 +130,23 @@ def _dataset(
         return np.pad(np.asarray(values, float), (0, grid - len(values)), constant_values=np.nan)
 
     solutions = [one.solution for one in learned.values()]
-    variables = {
-        "weights": (
-            ("variant", "new_category", "base_category"),
-            np.stack([one.weights for one in solutions]),
-            {"long_name": "coefficient of a base category's logit", "units": "1"},
-        ),
-        "gap": (
-            "variant",
-            np.array([one.gap for one in solutions]),
-            {
-                "long_name": "certified bound on (loss - least loss) / loss: duality gap (l1), "
-                "|gradient|^2 / (2 strength) by strong convexity (l2)",
-                "units": "1",
-            },
-        ),
-        "passes": ("variant", np.array([one.passes for one in solutions])),
-        "strength": (
-            "variant",
-            np.array([one.strength for one in learned.values()]),
-            {"long_name": "chosen strength of the penalty", "units": "nat"},
-        ),
-        "candidate_strength": (
-            ("variant", "candidate"),
-            np.stack([padded(variant.strengths) for variant in variants.values()]),
-            {"units": "nat"},
-        ),
-        "held_out_accuracy": (
-            ("variant", "candidate"),
-            np.stack([padded(one.held_out_accuracy) for one in learned.values()]),
-            {"long_name": "accuracy on held-out training images; NaN: nothing to choose"},
-        ),
-    }
-    coords = {
-        "variant": ("variant", strings(list(learned))),
-        "images": ("variant", strings([one.images for one in variants.values()])),
-        "penalty": ("variant", strings([one.penalty for one in variants.values()])),
-        "new_category": ("new_category", split.new.astype(np.int32)),
-        "base_category": ("base_category", split.base.astype(np.int32)),
-    }
-    return xr.Dataset(variables, coords, dict(attrs))
+    return WEIGHTS.dataset(
+        {
+            "weights": np.stack([one.weights for one in solutions]),
+            "gap": np.array([one.gap for one in solutions]),
+            "passes": np.array([one.passes for one in solutions]),
+            "strength": np.array([one.strength for one in learned.values()], float),
+            "candidate_strength": np.stack([padded(one.strengths) for one in variants.values()]),
+            "held_out_accuracy": np.stack(
+                [padded(one.held_out_accuracy) for one in learned.values()]
+            ),
+        },
+        {
+            "variant": strings(list(learned)),
+            "images": strings([one.images for one in variants.values()]),
+            "penalty": strings([one.penalty for one in variants.values()]),
+            "new_category": split.new.astype(np.int32),
+            "base_category": split.base.astype(np.int32),
+        },
+        attrs,
+    )

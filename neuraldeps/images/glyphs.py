@@ -23,6 +23,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from neuraldeps.errors import InputError
 from neuraldeps.stores import provenance, strings
+from neuraldeps.stores.layouts import BITMAPS
 
 FACES = (
     "DejaVuSans",
@@ -159,25 +160,21 @@ def render_bitmaps(n_categories: int, n_ood: int) -> xr.Dataset:
         of the categories.
     """
     variables: dict[str, Any] = {}
-    coords: dict[str, Any] = {"face": ("face", strings(FACES))}
+    coords: dict[str, Any] = {"face": strings(FACES)}
     inside, outside = load_categories(n_categories, n_ood)
     for prefix, glyphs in ("", inside), ("ood_", outside):
         category = f"{prefix}category"
-        variables[f"{prefix}bitmap"] = (
-            (category, "face", "y", "x"),
-            draw_bitmaps(glyphs),
-            {"long_name": "ink", "units": "1/255"},
-        )
-        coords[category] = (category, np.arange(len(glyphs), dtype=np.int32))
-        coords[f"{category}_name"] = (category, strings([glyph.name for glyph in glyphs]))
-        coords[f"{category}_code"] = (category, strings([glyph.code for glyph in glyphs]))
+        variables[f"{prefix}bitmap"] = draw_bitmaps(glyphs)
+        coords[category] = np.arange(len(glyphs), dtype=np.int32)
+        coords[f"{category}_name"] = strings([glyph.name for glyph in glyphs])
+        coords[f"{category}_code"] = strings([glyph.code for glyph in glyphs])
     attrs = provenance(
         "render_bitmaps",
         "Unicode characters in twelve faces: in distribution, and kept out of it (ood_)",
         config={"n_categories": n_categories, "n_ood": n_ood},
         packages=("matplotlib", "pillow"),
     )
-    return xr.Dataset(variables, coords, attrs)
+    return BITMAPS.dataset(variables, coords, attrs)
 
 
 def data_config(size: int) -> dict[str, Any]:

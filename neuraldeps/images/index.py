@@ -26,6 +26,7 @@ from neuraldeps.images.classes import (
 from neuraldeps.images.delimited import read_rows, repeated
 from neuraldeps.images.sources import Listing, check_positions, list_images
 from neuraldeps.stores import provenance, strings
+from neuraldeps.stores.layouts import BALANCED_INDEX, INDEX
 
 logger = logging.getLogger(__name__)
 
@@ -195,7 +196,8 @@ def index_images(
         packages=("timm",),
     )
     view = np.tile(np.arange(views, dtype=np.int16), len(chosen))
-    return _indexed(listing, known, rows, labels, view, attrs)
+    coords = _indexed(listing, known, rows, labels, view)
+    return INDEX.dataset({}, coords, {"access": listing.access, **attrs})
 
 
 def index_balanced(
@@ -262,8 +264,9 @@ def index_balanced(
         packages=("timm",),
     )
     view = np.zeros(len(chosen), np.int16)
-    found = _indexed(listing, known, chosen, labels[chosen], view, attrs)
-    return found.assign_coords(part=("sample", strings(parts)))
+    coords = _indexed(listing, known, chosen, labels[chosen], view)
+    attrs = {"access": listing.access, **attrs}
+    return BALANCED_INDEX.dataset({}, coords | {"part": strings(parts)}, attrs)
 
 
 def _indexed(
@@ -272,20 +275,17 @@ def _indexed(
     rows: np.ndarray,
     labels: np.ndarray,
     view: np.ndarray,
-    attrs: Mapping[str, Any],
-) -> xr.Dataset:
-    return xr.Dataset(
-        coords={
-            "label": ("sample", labels.astype(np.int32), {"long_name": "category; -1 is none"}),
-            "path": ("sample", strings([listing.paths[row] for row in rows])),
-            "position": ("sample", rows.astype(np.int64), {"long_name": "place in the source"}),
-            "view": ("sample", view, {"long_name": "0 is the image itself, others are augmented"}),
-            "category": np.arange(len(categories.codes), dtype=np.int32),
-            "category_name": ("category", strings(categories.names)),
-            "category_code": ("category", strings(categories.codes)),
-        },
-        attrs={"access": listing.access, **attrs},
-    )
+) -> dict[str, np.ndarray]:
+    """The coordinates of an index."""
+    return {
+        "label": labels.astype(np.int32),
+        "path": strings([listing.paths[row] for row in rows]),
+        "position": rows.astype(np.int64),
+        "view": view,
+        "category": np.arange(len(categories.codes), dtype=np.int32),
+        "category_name": strings(categories.names),
+        "category_code": strings(categories.codes),
+    }
 
 
 def _list_split(

@@ -23,6 +23,7 @@ from neuraldeps.stores import (
     strings,
     write_store,
 )
+from neuraldeps.stores.layouts import BALANCED, GLYPHS
 
 BLOCK = 1024
 DEGREES, LOG_SCALE, SHEAR, SHIFT = 10, 0.15, 0.2, 0.08
@@ -214,20 +215,14 @@ def render_glyphs(
     ]
     code_points = np.array([int(code[2:], 16) for code in codes], np.int32)
     label = np.full(len(shown), -1) if prefix else shown
-    return xr.Dataset(
+    return GLYPHS.dataset(
+        {"image": posed.images.numpy()},
         {
-            "image": (
-                ("sample", "y", "x"),
-                posed.images.numpy(),
-                {"long_name": "brightness", "units": "1/255"},
-            )
-        },
-        {
-            "label": ("sample", label.astype(np.int32), {"long_name": "category; -1 is none"}),
-            "path": ("sample", strings(paths)),
-            "face": ("sample", strings(faces)),
-            "code_point": ("sample", code_points[shown]),
-            "unicode_name": ("sample", strings(names[shown])),
+            "label": label.astype(np.int32),
+            "path": strings(paths),
+            "face": strings(faces),
+            "code_point": code_points[shown],
+            "unicode_name": strings(names[shown]),
             **{name: drawn[name] for name in ("category", "category_name", "category_code")},
         },
         provenance(
@@ -281,18 +276,12 @@ def render_balanced(
     paths = [
         f"{part}/{code}/{k:06d}" for k, (part, code) in enumerate(zip(parts, codes, strict=True))
     ]
-    return xr.Dataset(
+    return BALANCED.dataset(
+        {"image": np.concatenate(pixels)},
         {
-            "image": (
-                ("sample", "y", "x"),
-                np.concatenate(pixels),
-                {"long_name": "brightness", "units": "1/255"},
-            )
-        },
-        {
-            "label": ("sample", label.astype(np.int32), {"long_name": "category"}),
-            "path": ("sample", strings(paths)),
-            "part": ("sample", strings(parts)),
+            "label": label.astype(np.int32),
+            "path": strings(paths),
+            "part": strings(parts),
             **{name: drawn[name] for name in ("category", "category_name", "category_code")},
         },
         provenance(

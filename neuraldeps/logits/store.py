@@ -10,6 +10,7 @@ import zarr
 
 from neuraldeps.errors import StoreError, first_line
 from neuraldeps.stores import ShardedArray, open_store, provenance, rows_per_shard, to_be_written
+from neuraldeps.stores.layouts import LOGITS
 
 
 def labels_of(logits: str) -> np.ndarray:
@@ -52,17 +53,16 @@ def lay_out_logits(
     """
     shape = (coords.sizes["sample"], coords.sizes["category"])
     title = "Logits of every image: raw, neither centred nor normalised"
-    template = xr.Dataset(
-        {"logits": (("sample", "category"), to_be_written(shape, np.float32))},
-        coords=coords.coords,
-        attrs={
+    template = LOGITS.dataset(
+        {"logits": to_be_written(shape, np.float32)},
+        dict(coords.coords),
+        {
             **(attrs or {}),
             **provenance(
                 made_by, title, config=config, sources=sources, packages=("torch", "timm")
             ),
         },
     )
-    template["logits"].attrs = {"long_name": "logit", "units": "logit"}
     return ShardedArray(template, "logits", path, rows or rows_per_shard(4 * shape[1]))
 
 
@@ -173,8 +173,8 @@ def masked_categories(path: str) -> list[int]:
 def side_coordinates(store: xr.Dataset, side: Literal["source", "target"]) -> dict[str, Any]:
     """Category coordinates of a logits store, renamed for one side of a pair."""
     dimension = f"{side}_category"
-    coords: dict[str, Any] = {dimension: (dimension, store["category"].values)}
+    coords: dict[str, Any] = {dimension: store["category"].values}
     for suffix in ("name", "code"):
         if f"category_{suffix}" in store:
-            coords[f"{dimension}_{suffix}"] = (dimension, store[f"category_{suffix}"].values)
+            coords[f"{dimension}_{suffix}"] = store[f"category_{suffix}"].values
     return coords

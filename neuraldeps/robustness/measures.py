@@ -19,6 +19,7 @@ from neuraldeps.moments import second_moment
 from neuraldeps.robustness.penalty import BASELINE
 from neuraldeps.robustness.scores import anomaly_scores
 from neuraldeps.stores import fingerprint, open_store, provenance, strings
+from neuraldeps.stores.layouts import ROBUSTNESS
 
 
 def measure_dependency(
@@ -144,46 +145,32 @@ def robustness_dataset(
     solved = [measure_dependency(moment, i, penalties) for moment in moments.values()]
     scores = {role: anomaly_scores(stores, role, chosen) for role in ("test", "ood")}
     scores["test"][1][:, ~is_inside] = np.nan
-    squared = {"units": "logit2"}
     per_arm = {name: np.stack([one[name] for one in solved]) for name in solved[0]}
-    variables: dict[str, Any] = {
-        "predicted": (("arm", "sample"), scores["test"][0]),
-        "anomaly_score": (
-            ("arm", "sample"),
-            scores["test"][1],
-            {"long_name": "-max softmax; NaN: not known to be in distribution"},
-        ),
-        "ood_anomaly_score": (
-            ("arm", "ood_sample"),
-            scores["ood"][1],
-            {"long_name": "-max softmax"},
-        ),
-        "theta": (("arm", "penalty"), per_arm["coef"][:, :, j], {"units": "1"}),
-        "coef": (("arm", "penalty", "source_category"), per_arm["coef"], {"units": "1"}),
-        "alpha_max": ("arm", per_arm["alpha_max"], squared),
-        "alpha": (("arm", "penalty"), per_arm["alpha"], squared),
-        "support_size": (("arm", "penalty"), per_arm["support_size"].astype(np.int32)),
-        "squared_error": (("arm", "penalty"), per_arm["squared_error"], squared),
-        "dual_gap": (("arm", "penalty"), per_arm["dual_gap"], squared),
-        "second_moment_target": ("arm", _entries(moments, i, i), squared),
-        "second_moment_source": ("arm", _entries(moments, j, j), squared),
-        "cross_moment": ("arm", _entries(moments, i, j), squared),
+    variables = {
+        "predicted": scores["test"][0],
+        "anomaly_score": scores["test"][1],
+        "ood_anomaly_score": scores["ood"][1],
+        "theta": per_arm["coef"][:, :, j],
+        **{name: per_arm[name] for name in ("coef", "alpha_max", "alpha")},
+        **{name: per_arm[name] for name in ("squared_error", "dual_gap")},
+        "support_size": per_arm["support_size"].astype(np.int32),
+        "second_moment_target": _entries(moments, i, i),
+        "second_moment_source": _entries(moments, j, j),
+        "cross_moment": _entries(moments, i, j),
     }
     coords: dict[str, Any] = {
         "arm": strings(list(stores)),
-        "label": ("sample", label, {"long_name": "category; -1 is none"}),
-        "penalty_kind": ("penalty", strings([kind for kind, _ in penalties])),
-        "penalty_value": ("penalty", np.array([value for _, value in penalties])),
+        "label": label,
+        "penalty_kind": strings([kind for kind, _ in penalties]),
+        "penalty_value": np.array([value for _, value in penalties], float),
         "source_category": test["category"].values,
     }
     for suffix in ("name", "code"):
         if f"category_{suffix}" in test:
-            named = test[f"category_{suffix}"].values
-            coords[f"source_category_{suffix}"] = ("source_category", named)
+            coords[f"source_category_{suffix}"] = test[f"category_{suffix}"].values
     if "path" in test and "path" in ood:
-        coords |= {"path": ("sample", test["path"].values)}
-        coords |= {"ood_path": ("ood_sample", ood["path"].values)}
-    return xr.Dataset(
+        coords |= {"path": test["path"].values, "ood_path": ood["path"].values}
+    return ROBUSTNESS.dataset(
         variables,
         coords,
         {

@@ -11,6 +11,7 @@ import xarray as xr
 import yaml
 from safetensors.numpy import load_file
 
+from neuraldeps.stores.layouts import layout_of
 from tests.workflow.conftest import HERE, ROOT, contents, snakemake
 
 
@@ -55,6 +56,24 @@ def test_every_store_opens_bare_without_a_warning_and_says_what_it_is(tiny):
         assert re.fullmatch("[0-9a-f]{64}", dataset.attrs["fingerprint"]), path
         for name, variable in dataset.data_vars.items():
             assert all(not dim.startswith("dim_") for dim in variable.dims), (path, name)
+
+
+def test_every_store_is_as_declared(tiny):
+    rules = set(re.findall(r"^rule (\w+):", rules_text(), flags=re.M))
+    for path in stores(tiny):
+        name, dataset = str(path.relative_to(tiny)), xr.open_zarr(path)
+        layout = layout_of(name, dataset.attrs["made_by"])
+        assert layout is not None, (name, dataset.attrs["made_by"])
+        assert layout.differences(dataset) == [], name
+        assert set(layout.made_by) <= rules
+        for array, declared in {**layout.variables, **layout.coords}.items():
+            if array in dataset.variables:
+                assert dataset[array].attrs["long_name"] == declared.meaning, (name, array)
+                assert dataset[array].attrs.get("units", "") == declared.units, (name, array)
+
+
+def rules_text():
+    return "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
 
 
 def test_no_work_in_progress_is_left(tiny):
