@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from neuraldeps.dependencies.solve import gather_covlasso
+from neuraldeps.dependencies.covlasso import gather_covlasso
 from neuraldeps.logs import job_log
 from neuraldeps.stores import write_store
 

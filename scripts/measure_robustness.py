@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from neuraldeps.engines import in_threads, on_cluster
 from neuraldeps.logs import job_log
-from neuraldeps.robustness.measures import robustness_dataset
+from neuraldeps.robustness.measures import measure_robustness
 from neuraldeps.stores import write_store
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def main(
     }
     reduction = in_threads(threads) if scheduler is None else on_cluster(scheduler)
     with threadpool_limits(1, "blas"), reduction as how:
-        measured = robustness_dataset(
+        measured = measure_robustness(
             stores,
             json.loads(Path(pair).read_text()),
             model=model,

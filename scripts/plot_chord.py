@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from neuraldeps.categories import categories
-from neuraldeps.figures.chord import Chords, chord_figure
+from neuraldeps.figures.chord import Chords, plot_chord
 from neuraldeps.figures.style import save_figure
 from neuraldeps.logs import job_log
 from neuraldeps.stores import open_store
@@ -23,7 +23,7 @@ def main(chord: str, png: str, svg: str) -> None:
         f"CovLasso, at most {store.attrs['config']['support_size']} base categories per target; "
         "arc length = |coefficient|"
     )
-    save_figure(chord_figure(Chords(base, targets, store.coef.values), title, subtitle), png, svg)
+    save_figure(plot_chord(Chords(base, targets, store.coef.values), title, subtitle), png, svg)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from neuraldeps.figures.contact_sheet import choose_rows, contact_sheet_figure
+from neuraldeps.figures.contact_sheet import choose_rows, plot_contact_sheet
 from neuraldeps.figures.style import save_figure
 from neuraldeps.logs import job_log
 from neuraldeps.stores import open_store
@@ -30,7 +30,7 @@ def main(
         n_images=n_images,
         seed=seed,
     )
-    save_figure(contact_sheet_figure(sheet), png, svg)
+    save_figure(plot_contact_sheet(sheet), png, svg)
 
 
 if __name__ == "__main__":

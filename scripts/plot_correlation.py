@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from neuraldeps.figures.correlation import correlation_figure, read_correlations
+from neuraldeps.figures.correlation import plot_correlation, read_correlations
 from neuraldeps.figures.style import save_figure
 from neuraldeps.logs import job_log
 from neuraldeps.stores import open_store
@@ -17,7 +17,7 @@ def main(correlations: Sequence[str], png: str, svg: str) -> None:
     rows = [
         (store.attrs["source"], store.attrs["target"], read_correlations(store)) for store in stores
     ]
-    save_figure(correlation_figure(rows), png, svg)
+    save_figure(plot_correlation(rows), png, svg)
 
 
 if __name__ == "__main__":

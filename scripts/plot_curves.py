@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from neuraldeps.figures.curves import curves_figure
+from neuraldeps.figures.curves import plot_curves
 from neuraldeps.figures.style import save_figure
 from neuraldeps.logs import job_log
 
@@ -17,7 +17,7 @@ def main(curves: Sequence[str], png: str, svg: str, *, titles: Sequence[str]) ->
     frames: dict[str, list[pd.DataFrame]] = {title: [] for title in titles}
     for title, path in zip(titles, curves, strict=True):
         frames[title].append(pd.read_csv(path))
-    save_figure(curves_figure(frames), png, svg)
+    save_figure(plot_curves(frames), png, svg)
 
 
 if __name__ == "__main__":

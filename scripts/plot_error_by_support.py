@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from neuraldeps.figures.distribution import error_by_support_figure
+from neuraldeps.figures.distribution import plot_error_by_support
 from neuraldeps.figures.style import save_figure
 from neuraldeps.logs import job_log
 from neuraldeps.stores import open_store
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def main(evaluations: Sequence[str], png: str, svg: str, *, fit: str, test: str) -> None:
     stores = [open_store(path) for path in evaluations]
-    save_figure(error_by_support_figure(stores, fit, test), png, svg)
+    save_figure(plot_error_by_support(stores, fit, test), png, svg)
 
 
 if __name__ == "__main__":

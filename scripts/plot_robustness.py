@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from neuraldeps.figures.robustness import robustness_figure
+from neuraldeps.figures.robustness import plot_robustness
 from neuraldeps.figures.style import save_figure
 from neuraldeps.logs import job_log
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def main(table: str, png: str, svg: str) -> None:
-    save_figure(robustness_figure(pd.read_csv(table)), png, svg)
+    save_figure(plot_robustness(pd.read_csv(table)), png, svg)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from neuraldeps.figures.distribution import share_within_figure
+from neuraldeps.figures.distribution import plot_share_within
 from neuraldeps.figures.style import save_figure
 from neuraldeps.logs import job_log
 from neuraldeps.stores import open_store
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def main(evaluations: Sequence[str], png: str, svg: str, *, test: str) -> None:
     stores = [open_store(path) for path in evaluations]
-    save_figure(share_within_figure(stores, test), png, svg)
+    save_figure(plot_share_within(stores, test), png, svg)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from neuraldeps.dependencies.cases import read_case
 from neuraldeps.figures.pictures import sample_pictures
-from neuraldeps.figures.star import star_figure
+from neuraldeps.figures.star import plot_star
 from neuraldeps.figures.style import save_figure
 from neuraldeps.logs import job_log
 from neuraldeps.stores import open_store
@@ -18,7 +18,7 @@ def main(
 ) -> None:
     case = read_case(cases, open_store(evaluation))
     pictures = sample_pictures(open_store(logits), case.codes)
-    figure = star_figure(case, estimator=estimator, split=test, pictures=pictures)
+    figure = plot_star(case, estimator=estimator, split=test, pictures=pictures)
     save_figure(figure, png, svg)
 
 

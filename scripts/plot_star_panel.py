@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from neuraldeps.dependencies.cases import read_case
 from neuraldeps.figures.pictures import sample_pictures
-from neuraldeps.figures.star import star_panel
+from neuraldeps.figures.star import plot_star_panel
 from neuraldeps.figures.style import save_figure
 from neuraldeps.logs import job_log
 from neuraldeps.stores import open_store
@@ -27,7 +27,7 @@ def main(
     shown = [read_case(cases, open_store(path)) for path in evaluations]
     codes = {code for case in shown for code in case.codes}
     pictures = sample_pictures(open_store(logits), codes)
-    figure = star_panel(shown, estimator=estimator, split=test, pictures=pictures)
+    figure = plot_star_panel(shown, estimator=estimator, split=test, pictures=pictures)
     save_figure(figure, png, svg)
 
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from neuraldeps.dependencies.solve import solve_dataset
+from neuraldeps.dependencies.covlasso import solve_covlasso
 from neuraldeps.logs import job_log
 from neuraldeps.stores import write_store
 
@@ -25,7 +25,7 @@ def main(
     relative_alpha: list[float],
     threads: int,
 ) -> None:
-    dataset = solve_dataset(
+    dataset = solve_covlasso(
         source,
         target,
         pair,

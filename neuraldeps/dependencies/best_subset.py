@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from neuraldeps.best_subset import STATUS, best_subsets
-from neuraldeps.dependencies.solve import coordinates_of, pose
+from neuraldeps.dependencies.covlasso import coordinates_of, pose
 from neuraldeps.stores import fingerprint, open_store, provenance, strings
 from neuraldeps.stores.layouts import BEST_SUBSET
 
@@ -129,6 +129,7 @@ def gather_best_subset(parts: Sequence[str]) -> xr.Dataset:
     ).sortby("target_category")
     for variable in gathered.variables.values():
         variable.encoding = {}
+    gathered.attrs["made_by"] = "gather_best_subset"
     return _count_status(gathered)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 
 from neuraldeps.covlasso import solve_covlasso
-from neuraldeps.dependencies.solve import coordinates_of
+from neuraldeps.dependencies.covlasso import coordinates_of
 from neuraldeps.stores import fingerprint, map_array, open_store, provenance
 from neuraldeps.stores.layouts import CHORD
 

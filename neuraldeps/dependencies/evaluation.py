@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from neuraldeps.dependencies.covlasso import cross_moment
 from neuraldeps.dependencies.scoring import EPSILON, Candidates, Evaluation, evaluate
-from neuraldeps.dependencies.solve import cross_moment
 from neuraldeps.errors import StoreError
 from neuraldeps.estimators import ESTIMATORS, WITH_PENALTY, Solutions, Solved
 from neuraldeps.logits.store import LogitsFile, check_partners, labels_of

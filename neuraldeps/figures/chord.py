@@ -93,7 +93,7 @@ def sector_degrees(length: np.ndarray, total: float = 360.0, share: float = 0.55
 
 
 @styled
-def chord_figure(chords: Chords, title: str, subtitle: str) -> Figure:
+def plot_chord(chords: Chords, title: str, subtitle: str) -> Figure:
     """Draw the chord graph."""
     size, header = 10.2, 0.3
     figure = Figure(figsize=(size, size + header))

@@ -88,7 +88,7 @@ def mosaic(tiles: np.ndarray) -> np.ndarray:
 
 
 @styled
-def contact_sheet_figure(sheet: ContactSheet) -> Figure:
+def plot_contact_sheet(sheet: ContactSheet) -> Figure:
     """Draw the sheet."""
     n_rows, n_faces = sheet.bitmaps.shape[:2]
     n_images, n_ood = sheet.images.shape[1], len(sheet.ood_images)

@@ -43,7 +43,7 @@ def read_correlations(solved: xr.Dataset) -> list[Correlation]:
 
 
 @styled
-def correlation_figure(rows: Sequence[tuple[str, str, Sequence[Correlation]]]) -> Figure:
+def plot_correlation(rows: Sequence[tuple[str, str, Sequence[Correlation]]]) -> Figure:
     """One row per pair of networks (source, target, its targets), one panel per target."""
     columns = max(len(correlations) for _, _, correlations in rows)
     width, height, top = max(2.45, 6.2 / columns), 2.45, 0.62

@@ -11,7 +11,7 @@ from neuraldeps.palette import BLUE, GREEN, ORANGE, SKY
 
 
 @styled
-def curves_figure(curves: Mapping[str, Sequence[pd.DataFrame]]) -> Figure:
+def plot_curves(curves: Mapping[str, Sequence[pd.DataFrame]]) -> Figure:
     """One row per kind of training: loss left, accuracy in the middle, learning rate right.
 
     Parameters

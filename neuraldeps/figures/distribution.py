@@ -32,7 +32,7 @@ def error_quartiles(evaluation: xr.Dataset, split: str, estimator: str) -> np.nd
 
 
 @styled
-def error_by_support_figure(evaluations: Sequence[xr.Dataset], fit: str, test: str) -> Figure:
+def plot_error_by_support(evaluations: Sequence[xr.Dataset], fit: str, test: str) -> Figure:
     """One panel per pair: how many categories have images, median and quartile band on the test split, median on the fit split."""
     columns = int(np.clip(np.ceil(np.sqrt(len(evaluations))), 1, 4))
     rows = -(-len(evaluations) // columns)
@@ -101,7 +101,7 @@ def share_within(evaluation: xr.Dataset, split: str, estimator: str, limit: floa
 
 
 @styled
-def share_within_figure(evaluations: Sequence[xr.Dataset], test: str) -> Figure:
+def plot_share_within(evaluations: Sequence[xr.Dataset], test: str) -> Figure:
     """A row of panels within networks and one between, a panel per limit; thin lines are single pairs."""
     groups = {
         "Within": [one for one in evaluations if is_within(one)],

@@ -19,7 +19,7 @@ ACCURACIES = {"acc_target": ("category i", GREEN, "o"), "acc_source": ("category
 
 
 @styled
-def robustness_figure(table: pd.DataFrame) -> Figure:
+def plot_robustness(table: pd.DataFrame) -> Figure:
     """One row per network: the coefficient theta_j of i left, the accuracy of i and of j right.
 
     Parameters

@@ -172,7 +172,7 @@ def _title(axes: Axes, case: Case, estimator: str, split: str) -> None:
 
 
 @styled
-def star_figure(case: Case, *, estimator: str = "subset", **options: object) -> Figure:
+def plot_star(case: Case, *, estimator: str = "subset", **options: object) -> Figure:
     """One star graph as a figure of its own; `options` as in `draw_star`."""
     wide = _width(estimator)
     figure = Figure(figsize=(3.8 * wide, 4.3))
@@ -187,7 +187,9 @@ def _width(estimator: str) -> float:
 
 
 @styled
-def star_panel(cases: Sequence[Case], *, estimator: str = "subset", **options: object) -> Figure:
+def plot_star_panel(
+    cases: Sequence[Case], *, estimator: str = "subset", **options: object
+) -> Figure:
     """All cases in one figure: within networks first (Figure 1), then between (Figure 2)."""
     within = [case for case in cases if case.source == case.target]
     between = [case for case in cases if case.source != case.target]

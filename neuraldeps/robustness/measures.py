@@ -77,7 +77,7 @@ def baseline_penalty(moment: np.ndarray, target: int, support_size: int) -> tupl
     return alpha, alpha / float(path.alpha_max[0])
 
 
-def robustness_dataset(
+def measure_robustness(
     stores: Mapping[str, Mapping[str, str]],
     pair: Mapping[str, Any],
     *,

@@ -257,7 +257,7 @@ def test_no_module_is_long_without_a_reason():
     [
         "neuraldeps.config",
         "neuraldeps.covlasso",
-        "neuraldeps.dependencies.solve, neuraldeps.dependencies.evaluation",
+        "neuraldeps.dependencies.covlasso, neuraldeps.dependencies.evaluation",
         "neuraldeps.logits.external, neuraldeps.logits.store",
         "neuraldeps.generalizability.learning",
         "neuraldeps.tables.dependencies, neuraldeps.tables.robustness, neuraldeps.figures.star",
@@ -267,3 +267,42 @@ def test_rooms_that_need_no_network_import_none(modules):
     code = f"import sys, {modules}; print(sorted({{'torch', 'timm'}} & set(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert run.stdout.strip() == "[]", run.stderr
+
+
+# rules whose script puts library calls together, and what of
+ASSEMBLED = {
+    "check_categories": "names in the configuration, found by find_category",
+    "check_network": "building and describing a network",
+    "extract_arm": "extract_logits with an arm's weights",
+    "extract_base_logits": "extract_logits with a base network's weights",
+    "extract_logits_part": "extract_logits, of some images",
+    "finetune_arm": "train_to with a penalty",
+    "import_logits": "the pieces of logits/external.py",
+    "train_backbone": "train_to on all categories",
+    "train_base": "train_to on the base categories",
+    "tabulate_dependencies": "two tables and their notes",
+    "tabulate_generalizability": "two tables and their notes",
+    "tabulate_networks": "a table and its notes",
+    "tabulate_robustness": "a table and its notes",
+    "tabulate_times": "files of times, one after the other",
+}
+
+
+def called(script):
+    """Names that a script takes from the library."""
+    found = set()
+    for node in ast.walk(ast.parse(script.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("neuraldeps"):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.Attribute):
+            found.add(node.attr)
+    return found
+
+
+def test_a_script_calls_the_library_function_of_its_rules_name():
+    without = {
+        script.stem
+        for script in (ROOT / "scripts").glob("*.py")
+        if script.stem not in called(script)
+    }
+    assert without == set(ASSEMBLED)

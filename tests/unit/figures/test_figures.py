@@ -19,21 +19,21 @@ from neuraldeps.figures.chord import (
     Chords,
     arcs,
     arrange,
-    chord_figure,
+    plot_chord,
     sector_degrees,
 )
-from neuraldeps.figures.contact_sheet import choose_rows, contact_sheet_figure, mosaic
-from neuraldeps.figures.correlation import Correlation, correlation_figure
-from neuraldeps.figures.curves import curves_figure
+from neuraldeps.figures.contact_sheet import choose_rows, mosaic, plot_contact_sheet
+from neuraldeps.figures.correlation import Correlation, plot_correlation
+from neuraldeps.figures.curves import plot_curves
 from neuraldeps.figures.distribution import (
-    error_by_support_figure,
     error_quartiles,
+    plot_error_by_support,
+    plot_share_within,
     share_within,
-    share_within_figure,
 )
 from neuraldeps.figures.pictures import sample_pictures
-from neuraldeps.figures.robustness import robustness_figure
-from neuraldeps.figures.star import angles, star_figure, star_panel
+from neuraldeps.figures.robustness import plot_robustness
+from neuraldeps.figures.star import angles, plot_star, plot_star_panel
 from neuraldeps.figures.style import RC, save_figure, signed
 from neuraldeps.stores import strings
 from tests.synthetic_results import CODES, NAMES, N, category_coords, evaluation_store
@@ -48,13 +48,13 @@ def a_case(source="a", target="a", seed=0):
 def a_chord():
     coef = np.zeros((3, 20))
     coef[[0, 1, 2, 2], [4, 5, 5, 9]] = [0.5, -0.25, 1.0, 0.1]
-    return chord_figure(Chords(KNOWN[:20], KNOWN[20:23], coef), "title", "subtitle")
+    return plot_chord(Chords(KNOWN[:20], KNOWN[20:23], coef), "title", "subtitle")
 
 
 def a_correlation():
     rng = np.random.default_rng(0)
     one = Correlation(KNOWN[0], rng.normal(0, 1, N), np.where(np.arange(N) < 3, 0.3, 0.0), 0.5)
-    return correlation_figure([("a", "a", [one, one]), ("a", "b", [one, one])])
+    return plot_correlation([("a", "a", [one, one]), ("a", "b", [one, one])])
 
 
 def some_images():
@@ -72,14 +72,14 @@ def some_images():
 
 def a_contact_sheet():
     bitmaps, test = some_images()
-    return contact_sheet_figure(choose_rows(bitmaps, test, test, n_categories=5, n_images=2))
+    return plot_contact_sheet(choose_rows(bitmaps, test, test, n_categories=5, n_images=2))
 
 
 def some_curves():
     frame = pd.DataFrame(
         {"epoch": [1, 2], "train_loss": [3, 1], "valid_top1": [50, 90], "learning_rate": [0.1, 0]}
     )
-    return curves_figure({"a": [frame], "b": [frame, frame.assign(train_loss=[2, 1])]})
+    return plot_curves({"a": [frame], "b": [frame, frame.assign(train_loss=[2, 1])]})
 
 
 def robustness(arms=("baseline", "control", "literal", "normalised")):
@@ -96,24 +96,24 @@ def robustness(arms=("baseline", "control", "literal", "normalised")):
 
 def errors():
     stores = [evaluation_store(seed=seed) for seed in range(3)]
-    return error_by_support_figure(stores, "fit", "test")
+    return plot_error_by_support(stores, "fit", "test")
 
 
 def shares():
     pairs = [("a", "a"), ("a", "b"), ("b", "a"), ("b", "b")]
     stores = [evaluation_store(*pair, seed=seed) for seed, pair in enumerate(pairs)]
-    return share_within_figure(stores, "test")
+    return plot_share_within(stores, "test")
 
 
 FIGURES = {
-    "star": lambda: star_figure(a_case()),
-    "star of the paper's method": lambda: star_figure(a_case(), estimator="lasso"),
-    "panel": lambda: star_panel([a_case(), a_case("b", "b", 1), a_case("a", "b", 2)]),
+    "star": lambda: plot_star(a_case()),
+    "star of the paper's method": lambda: plot_star(a_case(), estimator="lasso"),
+    "panel": lambda: plot_star_panel([a_case(), a_case("b", "b", 1), a_case("a", "b", 2)]),
     "chord": a_chord,
     "correlation": a_correlation,
     "contact_sheet": a_contact_sheet,
     "curves": some_curves,
-    "robustness": lambda: robustness_figure(robustness()),
+    "robustness": lambda: plot_robustness(robustness()),
     "errors": errors,
     "shares": shares,
 }
@@ -148,7 +148,7 @@ def test_curves_of_all_seeds_are_drawn_and_named_once():
 
 
 def test_robustness_shows_every_arm_and_no_paper():
-    theta, accuracy, *_ = robustness_figure(robustness()).axes
+    theta, accuracy, *_ = plot_robustness(robustness()).axes
     assert [label.get_text() for label in theta.get_yticklabels()] == [
         "baseline",
         "control",
@@ -163,7 +163,7 @@ def test_robustness_shows_every_arm_and_no_paper():
 @pytest.mark.parametrize("estimator", ["refit", "subset"])
 def test_star_shows_names_coefficients_and_accuracies(estimator):
     case = a_case()
-    figure = star_figure(case, estimator=estimator)
+    figure = plot_star(case, estimator=estimator)
     texts = {text.get_text().replace("\n", " ") for text in figure.axes[0].texts}
     for term in case.terms[estimator]:
         assert f"{term.coef:.2f}".replace("-", "\N{MINUS SIGN}") in texts
@@ -188,7 +188,7 @@ def test_shares_are_those_of_the_categories_with_images():
     np.testing.assert_allclose(share_within(store, "test", "subset", 0.3), expected)
     (line,) = [
         line
-        for line in share_within_figure([store], "test").axes[2].lines
+        for line in plot_share_within([store], "test").axes[2].lines
         if line.get_label() == "subset"
     ]
     np.testing.assert_allclose(line.get_ydata(), expected)
@@ -251,7 +251,7 @@ def test_base_and_target_categories_are_disjoint_and_drawn_by_seed():
 
 def test_names_of_targets_do_not_lie_on_each_other_or_on_nodes():
     coef = np.abs(np.random.default_rng(0).normal(size=(10, 12)))
-    figure = chord_figure(Chords(KNOWN[:12], KNOWN[12:22], coef), "title", "")
+    figure = plot_chord(Chords(KNOWN[:12], KNOWN[12:22], coef), "title", "")
     figure.draw_without_rendering()
     axes = figure.axes[1]
     names = {known.caption for known in KNOWN[12:22]}
@@ -315,7 +315,7 @@ def test_a_picture_stands_in_the_node(tmp_path):
         0,
     )
     red = {case.terms["subset"][0].category.code: np.full((8, 8, 3), (255, 0, 0), np.uint8)}
-    figure = star_figure(case, pictures=red)
+    figure = plot_star(case, pictures=red)
     png = tmp_path / "a.png"
     save_figure(figure, str(png), str(tmp_path / "a.svg"))
     pixels = np.asarray(Image.open(png).convert("RGB")).reshape(-1, 3)

@@ -22,7 +22,7 @@ from neuraldeps.networks.build import build_network
 from neuraldeps.networks.checkpoints import save_checkpoint
 from neuraldeps.networks.training import train
 from neuraldeps.robustness.detection import OOD_METRICS, OodMetric, Ranking, ood_areas
-from neuraldeps.robustness.measures import baseline_penalty, measure_dependency, robustness_dataset
+from neuraldeps.robustness.measures import baseline_penalty, measure_dependency, measure_robustness
 from neuraldeps.robustness.pair import choose_pair, shape_distances
 from neuraldeps.robustness.penalty import (
     ARMS,
@@ -44,7 +44,7 @@ from neuraldeps.tables.robustness import (
     table3_notes,
 )
 from neuraldeps.tables.writing import write_table
-from scripts import measure_robustness
+from scripts import measure_robustness as script
 from tests.options import training_options
 from tests.workflow.conftest import contents
 
@@ -280,7 +280,7 @@ PAIR = {
 def measure(planted, **options):
     given = {"model": "net", "seed": 0, "dataset": "planted", "centering": "none", "alpha": [0.05]}
     with dask.config.set(scheduler="synchronous"):
-        return robustness_dataset(planted, PAIR, compute=dask.compute, **given, **options)
+        return measure_robustness(planted, PAIR, compute=dask.compute, **given, **options)
 
 
 @pytest.fixture(scope="module")
@@ -329,7 +329,7 @@ def measured_by_script(planted, folder, name, **how):
         "ood_categories": "all",
     }
     given |= {"alpha": [0.05], "relative_alpha": []}
-    measure_robustness.main(planted, str(folder / "pair.json"), str(path), **given, **how)
+    script.main(planted, str(folder / "pair.json"), str(path), **given, **how)
     return path
 
 

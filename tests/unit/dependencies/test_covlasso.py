@@ -8,8 +8,8 @@ from sklearn.linear_model import Lasso
 from neuraldeps.best_subset import best_subsets
 from neuraldeps.covlasso import MomentError, UncertifiedError
 from neuraldeps.dependencies.best_subset import gather_best_subset, solve_best_subset
+from neuraldeps.dependencies.covlasso import _count_uncertified, gather_covlasso, solve_covlasso
 from neuraldeps.dependencies.evaluation import evaluate_dependencies
-from neuraldeps.dependencies.solve import _count_uncertified, gather_covlasso, solve_dataset
 from neuraldeps.errors import StoreError
 from neuraldeps.logs import job_log
 from neuraldeps.moments import reduce_second_moment
@@ -42,7 +42,7 @@ def solved(stores, source, target):
     parts = []
     for batch in range(BATCHES):
         part = folder / f"{source}--{target}.part{batch}.zarr"
-        dataset = solve_dataset(
+        dataset = solve_covlasso(
             *(paths[source, source], paths[target, target], pair, (source, target)),
             batch=batch,
             batches=BATCHES,
@@ -98,7 +98,7 @@ def dense(support, coef):
 def test_own_categories_are_left_out_within_and_between_unless_asked_for(stores, within):
     _, _, paths = stores
     target = "f" if within else "g"
-    dataset = solve_dataset(
+    dataset = solve_covlasso(
         *(paths["f", "f"], paths[target, target], paths["f", target], ("f", target)),
         batch=0,
         batches=1,
@@ -136,7 +136,7 @@ def test_gathered_solutions_are_scikit_learns(stores, source, target):
 def test_gathering_forgets_nothing_whatever_the_batches(stores):
     _, _, paths = stores
     gathered = open_store(solved(stores, "f", "g")[0]).load()
-    whole = solve_dataset(
+    whole = solve_covlasso(
         *(paths["f", "f"], paths["g", "g"], paths["f", "g"], ("f", "g")),
         batch=0,
         batches=1,
@@ -145,6 +145,8 @@ def test_gathering_forgets_nothing_whatever_the_batches(stores):
         alpha=[0.05, 50.0],
         relative_alpha=[0.2],
     )
+    assert gathered.attrs.pop("made_by") == "gather_covlasso"
+    assert whole.attrs.pop("made_by") == "solve_covlasso"
     xr.testing.assert_identical(gathered, whole)
 
 
@@ -252,7 +254,7 @@ def uncertified(tmp_path_factory):
         moments,
         contiguous=["second_moment"],
     )
-    dataset = solve_dataset(
+    dataset = solve_covlasso(
         *(moments, moments, moments, ("f", "f")),
         batch=1,
         batches=4,

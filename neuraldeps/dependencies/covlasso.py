@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from neuraldeps.covlasso import CovLassoPath, CovLassoSolution, covlasso_path, solve_covlasso
+from neuraldeps import covlasso as solver
+from neuraldeps.covlasso import CovLassoPath, CovLassoSolution
 from neuraldeps.stores import fingerprint, map_array, open_store, provenance, strings
 from neuraldeps.stores.layouts import COVLASSO
 
@@ -62,7 +63,7 @@ def pose(
     }
 
 
-def solve_dataset(
+def solve_covlasso(
     source_path: str,
     target_path: str,
     pair_path: str,
@@ -109,13 +110,13 @@ def solve_dataset(
     gram, given = pose(source_path, target_path, pair_path, models, batch, batches, exclude_own)
     targets = given["targets"]
     given["n_threads"] = n_threads
-    path = covlasso_path(gram, max_support=max_support, **given)
+    path = solver.covlasso_path(gram, max_support=max_support, **given)
     log.info("%d paths, largest relative gap %.3g", len(targets), largest_relative_gap(path))
     penalties = {"alpha": alpha, "relative_alpha": relative_alpha}
     kinds = [kind for kind, values in penalties.items() for _ in values]
     values = np.array([*alpha, *relative_alpha], float)
     at_penalties = [
-        solve_covlasso(
+        solver.solve_covlasso(
             gram, alpha=_penalty_of(path, kind, value), or_empty=True, validate=False, **given
         )
         for kind, value in zip(kinds, values, strict=True)
@@ -255,12 +256,12 @@ def gather_covlasso(parts: Sequence[str]) -> xr.Dataset:
     Parameters
     ----------
     parts : sequence of str
-        Stores made from `solve_dataset`, all batches of one pair.
+        Stores made from `solve_covlasso`, all batches of one pair.
 
     Returns
     -------
     xarray.Dataset
-        As `solve_dataset`, over all target categories.
+        As `solve_covlasso`, over all target categories.
     """
     datasets = [open_store(part).load() for part in parts]
     fills = {"support": -1, "coef": 0.0, "knot_support_size": 0}
@@ -283,4 +284,5 @@ def gather_covlasso(parts: Sequence[str]) -> xr.Dataset:
         variable.encoding = {}
         if variable.dtype != datasets[0].variables[name].dtype:
             gathered[name] = gathered[name].astype(datasets[0].variables[name].dtype)
+    gathered.attrs["made_by"] = "gather_covlasso"
     return _count_uncertified(gathered)
