@@ -39,7 +39,7 @@ def main(
     network = build_network(model, spec, described.n_categories, described.data_config, seed=seed)
     load_checkpoint(network, start, model)
     extra_loss, made_of = None, [weights_digest(network)]
-    if penalty is not None:
+    if penalty is not None and pair is not None:
         chosen = json.loads(Path(pair).read_text())
         extra_loss = DependencyPenalty(chosen["target"], chosen["source"], **penalty)
         made_of += [repr(extra_loss)]

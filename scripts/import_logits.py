@@ -34,11 +34,12 @@ def main(
     array, carried = open_logits(source, key)
     carried |= {"label": read_labels(labels, f"models.{model}.labels.{split}")} if labels else {}
     carried |= {"path": read_paths(paths, f"models.{model}.paths.{split}")} if paths else {}
-    stored, images_fingerprint = read_coords(images) if images else (None, None)
-    coords = describe_logits(array, carried, key, n_categories=n_categories, images=stored)
     given = {"logits": source, "labels": labels, "paths": paths}
     sources = {part: content_digest(path) for part, path in given.items() if path}
-    sources |= {"images": images_fingerprint} if images else {}
+    stored = None
+    if images:
+        stored, sources["images"] = read_coords(images)
+    coords = describe_logits(array, carried, key, n_categories=n_categories, images=stored)
     store = lay_out_logits(
         logits,
         coords,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from threadpoolctl import threadpool_limits
 
 from neuraldeps.engines import in_threads, on_cluster
+from neuraldeps.logits.store import Centering
 from neuraldeps.logs import job_log
 from neuraldeps.robustness.measures import measure_robustness
 from neuraldeps.stores import write_store
@@ -24,7 +25,7 @@ def main(
     model: str,
     seed: int,
     dataset: str,
-    centering: str,
+    centering: Centering,
     ood_categories: str | Sequence[str],
     alpha: Sequence[float],
     relative_alpha: Sequence[float],

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neuraldeps.engines import in_threads, on_cluster
+from neuraldeps.logits.store import Centering
 from neuraldeps.logs import job_log
 from neuraldeps.moments import reduce_second_moment
 from neuraldeps.stores import write_store
@@ -18,14 +19,14 @@ def main(
     moments: str,
     *,
     models: tuple[str, str],
-    centering: str,
+    centering: Centering,
     scheduler: str | None,
     threads: int,
 ) -> None:
     # absolute: workers on a cluster have a working directory of their own
-    paths = (str(Path(path).absolute()) for path in (source, target))
+    f, g = (str(Path(path).absolute()) for path in (source, target))
     with in_threads(threads) if scheduler is None else on_cluster(scheduler) as how:
-        dataset = reduce_second_moment(*paths, centering, models, **how)
+        dataset = reduce_second_moment(f, g, centering, models, **how)
     write_store(dataset, moments, contiguous=["second_moment"])
 
 

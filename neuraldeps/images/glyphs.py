@@ -96,7 +96,7 @@ def load_categories(
     --------
     >>> inside, outside = load_categories(1000, 200)
     >>> len(inside), len(outside), inside[0].name
-    (1000, 200, 'EXCLAMATION MARK')
+    (1000, 200, 'QUOTATION MARK')
     """
     glyphs: dict[str, list[Glyph]] = {"in_distribution": [], "out_of_distribution": []}
     with (_assets() / "glyph_categories.csv").open(newline="") as file:
