@@ -12,11 +12,19 @@ HERE = Path(__file__).parent
 
 
 def snakemake(folder, config, *arguments, cores=2):
-    """Run Snakemake on a configuration file, in a folder; text of both streams comes back."""
+    """Run Snakemake on a configuration file, or several, in a folder; both streams come back."""
+    configs = config if isinstance(config, list) else [config]
     return subprocess.run(
         [
             *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")),
-            *("--directory", str(folder), "--configfile", str(config), "--cores", str(cores)),
+            *(
+                "--directory",
+                str(folder),
+                "--configfile",
+                *map(str, configs),
+                "--cores",
+                str(cores),
+            ),
             *arguments,
         ],
         stdout=subprocess.PIPE,

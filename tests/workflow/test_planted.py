@@ -36,11 +36,13 @@ def test_support_and_coefficients(results, target):
     evaluation = xr.open_zarr(results / "dependencies/evaluation/f--g.zarr").load()
     weights = PLANTED[target]
     at = evaluation.sel(target_category=target, support_size=len(weights))
-    assert set(at["support"].values[: len(weights)]) == set(weights)
-    found = dict(zip(at["support"].values, at["coef"].sel(estimator="refit").values, strict=True))
-    for source, weight in weights.items():
-        # float32 logits carry the planted combination to about 1e-7
-        assert found[source] == pytest.approx(weight, abs=1e-6)
+    for estimator in ("refit", "subset"):
+        found = at.sel(estimator=estimator)
+        coef = dict(zip(found["support"].values.tolist(), found["coef"].values, strict=True))
+        assert {source for source in coef if source >= 0} == set(weights)
+        for source, weight in weights.items():
+            # float32 logits carry the planted combination to about 1e-7
+            assert coef[source] == pytest.approx(weight, abs=1e-6)
     refit = at.sel(estimator="refit", split="test")
     assert float(refit["relative_error_positive"]) < 1e-5
     assert float(refit["positive_accuracy"]) == float(
