@@ -66,7 +66,7 @@ def evaluate_dependencies(
     solved, found = open_store(paths).load(), open_store(subsets).load()
     for sides in logits.values():
         _check_images(solved, sides, paths)
-    centering, source, target = (solved.attrs[key] for key in ("centering", "source", "target"))
+    centering, source = (solved.attrs[key] for key in ("centering", "source"))
     targets = solved["target_category"].values
     gram, cross = map_array(within, "second_moment"), cross_moment(pair, source)
     solutions = _solutions(solved, found, gram, cross)
@@ -110,10 +110,24 @@ def evaluate_dependencies(
         **{NAMED[axis]: strings(names) for axis, names in ALONG.items()},
         "epsilon": np.array(EPSILON),
     }
-    sources = {"paths": paths, "subsets": subsets, "within": within, "pair": pair}
+    inputs = {"paths": paths, "subsets": subsets, "within": within, "pair": pair}
     for split, sides in logits.items():
-        sources |= {f"{split} source": sides[0], f"{split} target": sides[1]}
-    attrs = {
+        inputs |= {f"{split} source": sides[0], f"{split} target": sides[1]}
+    config = {"splits": list(logits), "min_positives": min_positives}
+    attrs = _attributes(solved, results, inputs, config, dataset)
+    return EVALUATION.dataset(variables, coords, attrs)
+
+
+def _attributes(
+    solved: xr.Dataset,
+    results: Mapping[str, Evaluation],
+    inputs: Mapping[str, str],
+    config: Mapping[str, Any],
+    dataset: str,
+) -> dict[str, Any]:
+    """What was evaluated, from what, and by whose labels."""
+    source, target, centering = (solved.attrs[key] for key in ("source", "target", "centering"))
+    return {
         "source": source,
         "target": target,
         "centering": centering,
@@ -127,12 +141,11 @@ def evaluate_dependencies(
         **provenance(
             "evaluate_dependencies",
             f"Dependencies of {target} on {source}, judged",
-            config={"splits": list(logits), "min_positives": min_positives},
-            sources={role: fingerprint(path) for role, path in sources.items()},
+            config=config,
+            sources={role: fingerprint(path) for role, path in inputs.items()},
             packages=("numba",),
         ),
     }
-    return EVALUATION.dataset(variables, coords, attrs)
 
 
 def _solutions(

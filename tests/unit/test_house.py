@@ -306,3 +306,25 @@ def test_a_script_calls_the_library_function_of_its_rules_name():
         if script.stem not in called(script)
     }
     assert without == set(ASSEMBLED)
+
+
+# functions of more than 60 lines, docstring apart, and why
+LONG_FUNCTIONS = {
+    "covlasso/homotopy.py: _attempt": "one loop along a path, with all that can happen at a knot",
+    "moments.py: second_moment": "the tasks, their order and the sums that depend on it, at once",
+    "robustness/measures.py: measure_robustness": "one store, array by array",
+}
+
+
+def lengths():
+    """Lines of every function of the library, docstring apart."""
+    for file in sorted((ROOT / "neuraldeps").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                body = node.body[1:] if ast.get_docstring(node) else node.body
+                name = f"{file.relative_to(ROOT / 'neuraldeps')}: {node.name}"
+                yield name, node.end_lineno - body[0].lineno + 1 if body else 0
+
+
+def test_no_function_is_longer_than_60_lines_without_a_reason():
+    assert {name for name, lines in lengths() if lines > 60} == set(LONG_FUNCTIONS)
