@@ -66,7 +66,21 @@ class Category:
 
 
 def categories(dataset: xr.Dataset, dimension: str = "category") -> list[Category]:
-    """Names and codes along a dimension of a store, in its order; its numbers where it has none."""
+    """Names and codes along a dimension of a store, in its order; its numbers where it has none.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        A store with the coordinates ``{dimension}_name`` and ``{dimension}_code``, or
+        without.
+    dimension : str
+        The dimension.
+
+    Returns
+    -------
+    list of Category
+        In the store's order.
+    """
     numbers = [str(number) for number in dataset[dimension].values]
     codes, names = (
         [str(value) for value in dataset[f"{dimension}_{kind}"].values]
@@ -79,6 +93,20 @@ def categories(dataset: xr.Dataset, dimension: str = "category") -> list[Categor
 
 def find_category(known: Sequence[Category], wanted: str, key: str) -> int:
     """Position of a category given by its name, a synonym in it, its code or its character.
+
+    Parameters
+    ----------
+    known : sequence of Category
+        Where to look.
+    wanted : str
+        Name, synonym, code or character.
+    key : str
+        Configuration key to name in an error.
+
+    Returns
+    -------
+    int
+        Position in `known`.
 
     Raises
     ------

@@ -29,7 +29,18 @@ START = "start it and its workers in this project's environment, with `pip insta
 
 @contextlib.contextmanager
 def in_threads(threads: int) -> Iterator[dict[str, Any]]:
-    """Reduce on threads of this process: what `second_moment` needs to know of them."""
+    """Reduce on threads of this process: what `second_moment` needs to know of them.
+
+    Parameters
+    ----------
+    threads : int
+        How many.
+
+    Yields
+    ------
+    dict
+        Keyword arguments of `neuraldeps.moments.second_moment`.
+    """
     with (
         threadpool_limits(1, "blas"),
         dask.config.set(scheduler="threads", num_workers=threads),
@@ -40,7 +51,18 @@ def in_threads(threads: int) -> Iterator[dict[str, Any]]:
 
 @contextlib.contextmanager
 def on_cluster(scheduler: str) -> Iterator[dict[str, Any]]:
-    """Reduce on the workers of a Dask scheduler: what `second_moment` needs to know of them."""
+    """Reduce on the workers of a Dask scheduler: what `second_moment` needs to know of them.
+
+    Parameters
+    ----------
+    scheduler : str
+        Address, ``tcp://...``.
+
+    Yields
+    ------
+    dict
+        Keyword arguments of `neuraldeps.moments.second_moment`.
+    """
     with connect(scheduler) as client:
         yield {
             "compute": partial(compute, client, address=scheduler),

@@ -24,6 +24,11 @@ def job_log(path: str) -> Iterator[None]:
     path : str
         The rule's log file. Begun anew.
 
+    Yields
+    ------
+    None
+        While the job runs.
+
     Raises
     ------
     SystemExit

@@ -9,6 +9,7 @@ from neuraldeps.dependencies.cases import read_case
 from neuraldeps.logs import job_log
 from neuraldeps.stores import open_store
 from neuraldeps.tables import dependencies as tables
+from neuraldeps.tables.dependency_notes import distribution_notes, table1_notes
 from neuraldeps.tables.writing import write_table
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def main(
         columns,
         table1,
         caption="Table 1. Neural dependencies within and between networks, one case per pair.",
-        notes=tables.table1_notes(
+        notes=table1_notes(
             stores,
             fit,
             test,
@@ -73,7 +74,7 @@ def main(
         distribution_columns,
         distribution,
         caption="Table 1, all categories: distribution of error and accuracy over the categories.",
-        notes=tables.distribution_notes(test, stores, fit),
+        notes=distribution_notes(test, stores, fit),
     )
 
 

@@ -82,6 +82,11 @@ class BestSubset(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Y : array-like of shape (n_images, n_targets), optional
             Logits of the target network over the same images.
 
+        Returns
+        -------
+        BestSubset
+            Itself, fitted.
+
         Raises
         ------
         ValueError
@@ -106,7 +111,22 @@ class BestSubset(MultiOutputMixin, RegressorMixin, BaseEstimator):
         )
 
     def fit_moments(self, second_moment, cross_moment=None, target_second_moment=None) -> Self:
-        """Find them from moments instead of logits; arguments as in `best_subsets`."""
+        """Find them from moments instead of logits; arguments as in `best_subsets`.
+
+        Parameters
+        ----------
+        second_moment : array-like of shape (n_sources, n_sources)
+            E[f f^T], squared logits.
+        cross_moment : array-like of shape (n_sources, n_targets), optional
+            E[f g^T]; left out within a network.
+        target_second_moment : array-like of shape (n_targets,), optional
+            E[g_i^2], required with `cross_moment`.
+
+        Returns
+        -------
+        BestSubset
+            Itself, fitted.
+        """
         self.n_features_in_ = np.shape(second_moment)[0]
         return self._solve(second_moment, cross_moment, target_second_moment)
 
@@ -129,13 +149,39 @@ class BestSubset(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return self
 
     def predict(self, X) -> np.ndarray:
-        """Logits (n_images, n_targets) predicted from the logits `X` of the source network."""
+        """Logits (n_images, n_targets) predicted from the logits `X` of the source network.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_images, n_sources)
+            Logits of the source network.
+
+        Returns
+        -------
+        ndarray of shape (n_images, n_targets), float64
+            Predicted logits.
+        """
         check_is_fitted(self)
         logits = validate_data(self, X, dtype=np.float64, reset=False)
         return logits @ self.coef_.T
 
     def score(self, X, y=None, sample_weight=None) -> float:
-        """Mean R^2 over the targets; without `y`, of the logits `X` themselves."""
+        """Mean R^2 over the targets; without `y`, of the logits `X` themselves.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_images, n_sources)
+            Logits of the source network.
+        y : array-like of shape (n_images, n_targets), optional
+            Logits of the target network.
+        sample_weight : array-like of shape (n_images,), optional
+            Weights of the images.
+
+        Returns
+        -------
+        float
+            R^2, at most 1.
+        """
         return super().score(X, X if y is None else y, sample_weight)
 
     def __sklearn_tags__(self):

@@ -63,6 +63,18 @@ class BestSubsets:
     def to_sparse(self, k: int, n_sources: int) -> scipy.sparse.csr_array:
         """Coefficients of size `k` as a CSR array (T, n_sources), columns sorted.
 
+        Parameters
+        ----------
+        k : int
+            A size, at most `max_support`.
+        n_sources : int
+            Number of source categories.
+
+        Returns
+        -------
+        scipy.sparse.csr_array, shape (T, n_sources), float64
+            Row t holds the coefficients of target t.
+
         Raises
         ------
         ValueError

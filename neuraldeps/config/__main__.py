@@ -7,7 +7,13 @@ from neuraldeps.config.documents import in_place, json_schema
 
 
 def main(root: Path = Path()) -> None:
-    """Write the JSON Schema, and the tables of docs/configuration.md."""
+    """Write the JSON Schema, and the tables of docs/configuration.md.
+
+    Parameters
+    ----------
+    root : Path
+        Root of the project.
+    """
     schema = json.dumps(json_schema(), indent=2, ensure_ascii=False)
     (root / "schemas/config.schema.json").write_text(f"{schema}\n", encoding="utf-8")
     page = root / "docs/configuration.md"

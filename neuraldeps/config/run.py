@@ -63,12 +63,34 @@ class Run(Block):
         return self.figures.chord.n_base or min(88, self.dataset.n_categories - self.chord_targets)
 
     def drawn_per_category(self, split: str) -> int | None:
-        """Images of every category in a split; None where all photos are taken."""
+        """Images of every category in a split; None where all photos are taken.
+
+        Parameters
+        ----------
+        split : str
+            Name of a split.
+
+        Returns
+        -------
+        int or None
+            Images per category.
+        """
         given = self.dataset.splits[split].samples_per_category
         return given or (GLYPHS_PER_CATEGORY if self.dataset.kind == "glyphs" else None)
 
     def filled(self, given: dict[str, Any]) -> dict[str, Any]:
-        """The given configuration, as plain Python, with every default and size in place."""
+        """The given configuration, as plain Python, with every default and size in place.
+
+        Parameters
+        ----------
+        given : dict
+            The configuration as it was given.
+
+        Returns
+        -------
+        dict
+            The same with every key.
+        """
         config = fill(Run, given)
         config["covlasso"]["max_support"] = self.max_support
         config["figures"]["chord"] |= {"n_targets": self.chord_targets, "n_base": self.chord_base}
@@ -79,6 +101,18 @@ class Run(Block):
 
 def count_new(share: float, n_categories: int) -> int:
     """New categories of a setting: a number, or a share of all categories below 1.
+
+    Parameters
+    ----------
+    share : float
+        Number of new categories, or their share below 1.
+    n_categories : int
+        All categories.
+
+    Returns
+    -------
+    int
+        At least 1.
 
     Examples
     --------

@@ -238,6 +238,8 @@ def solve_covlasso(
     support_size : int, optional
         Instead of `alpha`: the last point of each path, going down from `alpha_max`, before the
         support first exceeds this size (the end of the path where it never does).
+    second_moment, cross_moment, target_second_moment, targets, sources, exclude_own
+        As in `covlasso_path`; so are `n_threads` and `validate`.
     or_empty : bool
         Give a target that cannot be certified an empty support and a squared error and duality gap
         of NaN, in place of an error.

@@ -42,7 +42,18 @@ class CovLassoSolution:
     dual_gap: np.ndarray
 
     def to_sparse(self, n_sources: int) -> scipy.sparse.csr_array:
-        """Coefficients as a CSR array (T, n_sources), columns sorted."""
+        """Coefficients as a CSR array (T, n_sources), columns sorted.
+
+        Parameters
+        ----------
+        n_sources : int
+            Number of source categories.
+
+        Returns
+        -------
+        scipy.sparse.csr_array, shape (T, n_sources), float64
+            Row t holds the coefficients of target t.
+        """
         used = self.support >= 0
         ends = np.concatenate([[0], np.cumsum(self.support_size)])
         matrix = scipy.sparse.csr_array(
@@ -129,6 +140,11 @@ class CovLassoPath:
             Take the last knot, too, where the path ended for want of a certificate before that
             point, in place of an error.
 
+        Returns
+        -------
+        CovLassoSolution
+            One point of each path.
+
         Raises
         ------
         ValueError
@@ -173,6 +189,16 @@ class CovLassoPath:
         Its `dual_gap` is a bound: with `e` the larger stationarity residual of the two knots,
         correlations between them are within `e` of stationary as well (they are affine in
         alpha), so the gap is at most `2 e |w|_1 + (e / (alpha + e))^2 / 2 * squared_error`.
+
+        Parameters
+        ----------
+        alpha : float or array-like of shape (T,)
+            Penalty, lambda / 2, squared logits.
+
+        Returns
+        -------
+        CovLassoSolution
+            One point of each path.
 
         Raises
         ------

@@ -299,6 +299,11 @@ def read_case(chosen: str | PathLike[str], evaluation: xr.Dataset) -> Case:
     evaluation : xarray.Dataset
         Evaluation store of one ordered pair.
 
+    Returns
+    -------
+    Case
+        The dependency of that category at that size, by every estimator.
+
     Raises
     ------
     InputError

@@ -94,7 +94,22 @@ def sector_degrees(length: np.ndarray, total: float = 360.0, share: float = 0.55
 
 @styled
 def plot_chord(chords: Chords, title: str, subtitle: str) -> Figure:
-    """Draw the chord graph."""
+    """Draw the chord graph.
+
+    Parameters
+    ----------
+    chords : Chords
+        Coefficients and names.
+    title : str
+        Above the graph.
+    subtitle : str
+        Below the title.
+
+    Returns
+    -------
+    Figure
+        The graph.
+    """
     size, header = 10.2, 0.3
     figure = Figure(figsize=(size, size + header))
     high = size / (size + header)

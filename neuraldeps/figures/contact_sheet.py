@@ -52,6 +52,15 @@ def choose_rows(
         `bitmap` (category, face, y, x).
     test, ood : xarray.Dataset
         `image` (sample, y, x) and `label` (sample), a position along the categories of `bitmaps`.
+    n_categories, n_images : int
+        How many categories, and images of each.
+    seed : int
+        Of the draw.
+
+    Returns
+    -------
+    ContactSheet
+        What is drawn.
     """
     labels = test.label.values
     rng = np.random.default_rng(seed)
@@ -89,7 +98,18 @@ def mosaic(tiles: np.ndarray) -> np.ndarray:
 
 @styled
 def plot_contact_sheet(sheet: ContactSheet) -> Figure:
-    """Draw the sheet."""
+    """Draw the sheet.
+
+    Parameters
+    ----------
+    sheet : ContactSheet
+        What is drawn.
+
+    Returns
+    -------
+    Figure
+        A row per category.
+    """
     n_rows, n_faces = sheet.bitmaps.shape[:2]
     n_images, n_ood = sheet.images.shape[1], len(sheet.ood_images)
     names, gap, header, footer = 2.05, 0.4, 1.12, (0.75 if n_ood else 0.1)

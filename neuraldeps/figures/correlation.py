@@ -31,7 +31,18 @@ class Correlation:
 
 
 def read_correlations(solved: xr.Dataset) -> list[Correlation]:
-    """The targets of a store that `solve_correlation` made, each over its allowed sources."""
+    """The targets of a store that `solve_correlation` made, each over its allowed sources.
+
+    Parameters
+    ----------
+    solved : xarray.Dataset
+        Store of one ordered pair.
+
+    Returns
+    -------
+    list of Correlation
+        One per target.
+    """
     known, is_allowed = categories(solved, "target_category"), solved.is_allowed.values
     correlation, coef, alpha = (solved[name].values for name in ("correlation", "coef", "alpha"))
     return [
@@ -44,7 +55,18 @@ def read_correlations(solved: xr.Dataset) -> list[Correlation]:
 
 @styled
 def plot_correlation(rows: Sequence[tuple[str, str, Sequence[Correlation]]]) -> Figure:
-    """One row per pair of networks (source, target, its targets), one panel per target."""
+    """One row per pair of networks (source, target, its targets), one panel per target.
+
+    Parameters
+    ----------
+    rows : sequence of tuple
+        Source network, target network, and the pair's targets.
+
+    Returns
+    -------
+    Figure
+        The paper's Figure 3.
+    """
     columns = max(len(correlations) for _, _, correlations in rows)
     width, height, top = max(2.45, 6.2 / columns), 2.45, 0.62
     total = len(rows) * height + top

@@ -20,6 +20,11 @@ def plot_curves(curves: Mapping[str, Sequence[pd.DataFrame]]) -> Figure:
         By the row's title, its trainings (of several seeds), each with a row per epoch: `epoch`,
         `train_loss` and `valid_loss` (nats), `valid_top1` and `valid_top5` (percent),
         `learning_rate`.
+
+    Returns
+    -------
+    Figure
+        Three panels per kind of training.
     """
     height, header = 2.0, 0.2
     total = len(curves) * height + header + 0.25

@@ -33,7 +33,20 @@ def error_quartiles(evaluation: xr.Dataset, split: str, estimator: str) -> np.nd
 
 @styled
 def plot_error_by_support(evaluations: Sequence[xr.Dataset], fit: str, test: str) -> Figure:
-    """One panel per pair: how many categories have images, median and quartile band on the test split, median on the fit split."""
+    """One panel per pair: how many categories have images, median and quartile band on the test split, median on the fit split.
+
+    Parameters
+    ----------
+    evaluations : sequence of xarray.Dataset
+        Evaluation stores, one per ordered pair.
+    fit, test : str
+        The splits that dependencies were fitted and are judged on.
+
+    Returns
+    -------
+    Figure
+        A panel per pair.
+    """
     columns = int(np.clip(np.ceil(np.sqrt(len(evaluations))), 1, 4))
     rows = -(-len(evaluations) // columns)
     width, height = 3.3, 2.55
@@ -102,7 +115,20 @@ def share_within(evaluation: xr.Dataset, split: str, estimator: str, limit: floa
 
 @styled
 def plot_share_within(evaluations: Sequence[xr.Dataset], test: str) -> Figure:
-    """A row of panels within networks and one between, a panel per limit; thin lines are single pairs."""
+    """A row of panels within networks and one between, a panel per limit; thin lines are single pairs.
+
+    Parameters
+    ----------
+    evaluations : sequence of xarray.Dataset
+        Evaluation stores, one per ordered pair.
+    test : str
+        The split that judges.
+
+    Returns
+    -------
+    Figure
+        Up to six panels.
+    """
     groups = {
         "Within": [one for one in evaluations if is_within(one)],
         "Between": [one for one in evaluations if not is_within(one)],

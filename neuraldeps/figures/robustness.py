@@ -27,6 +27,11 @@ def plot_robustness(table: pd.DataFrame) -> Figure:
     table : pandas.DataFrame
         Table 3 in plain numbers, means and standard deviations over seeds; rows of the paper are
         left out.
+
+    Returns
+    -------
+    Figure
+        Two panels per network.
     """
     ours = table[~table["arm"].str.startswith("paper")]
     models = list(dict.fromkeys(ours["model"]))

@@ -173,7 +173,22 @@ def _title(axes: Axes, case: Case, estimator: str, split: str) -> None:
 
 @styled
 def plot_star(case: Case, *, estimator: str = "subset", **options: object) -> Figure:
-    """One star graph as a figure of its own; `options` as in `draw_star`."""
+    """One star graph as a figure of its own; `options` as in `draw_star`.
+
+    Parameters
+    ----------
+    case : Case
+        What is drawn.
+    estimator : str
+        One of `ESTIMATORS`, whose dependency is shown.
+    **options
+        Passed to `draw_star`.
+
+    Returns
+    -------
+    Figure
+        The graph.
+    """
     wide = _width(estimator)
     figure = Figure(figsize=(3.8 * wide, 4.3))
     axes = figure.add_axes((0.01, 0.0, 0.98 / wide, 0.85))
@@ -190,7 +205,22 @@ def _width(estimator: str) -> float:
 def plot_star_panel(
     cases: Sequence[Case], *, estimator: str = "subset", **options: object
 ) -> Figure:
-    """All cases in one figure: within networks first (Figure 1), then between (Figure 2)."""
+    """All cases in one figure: within networks first (Figure 1), then between (Figure 2).
+
+    Parameters
+    ----------
+    cases : sequence of Case
+        One per ordered pair.
+    estimator : str
+        One of `ESTIMATORS`, whose dependencies are shown.
+    **options
+        Passed to `draw_star`.
+
+    Returns
+    -------
+    Figure
+        The paper's Figures 1 and 2.
+    """
     within = [case for case in cases if case.source == case.target]
     between = [case for case in cases if case.source != case.target]
     groups = [

@@ -78,7 +78,15 @@ def glyph_font() -> FontProperties:
 
 
 def save_figure(figure: Figure, png: str, svg: str) -> None:
-    """Write PNG and SVG without dates, so that the same figure gives the same bytes."""
+    """Write PNG and SVG without dates, so that the same figure gives the same bytes.
+
+    Parameters
+    ----------
+    figure : Figure
+        What is saved.
+    png, svg : str
+        Files to write.
+    """
     with matplotlib.rc_context(RC):
         metadata: Mapping[str, Mapping[str, Any]] = {png: {}, svg: {"Date": None}}
         for path in (png, svg):

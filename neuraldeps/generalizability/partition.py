@@ -18,6 +18,20 @@ def split_categories(n_categories: int, n_new: int, seed: int) -> Split:
 
     The same seed draws nested sets: the one of 999 -> 1 is among the hundred of 900 -> 100.
 
+    Parameters
+    ----------
+    n_categories : int
+        All categories.
+    n_new : int
+        How many of them are new.
+    seed : int
+        Of the draw.
+
+    Returns
+    -------
+    Split
+        Positions of base and new categories, ascending.
+
     Examples
     --------
     >>> split_categories(5, 2, seed=0)
@@ -28,7 +42,18 @@ def split_categories(n_categories: int, n_new: int, seed: int) -> Split:
 
 
 def read_split(path: str) -> Split:
-    """Read what `split_categories` drew, from the table with the columns `category` and `role`."""
+    """Read what `split_categories` drew, from the table with the columns `category` and `role`.
+
+    Parameters
+    ----------
+    path : str
+        A file that the rule `split_categories` made.
+
+    Returns
+    -------
+    Split
+        Positions of base and new categories.
+    """
     with open(path, newline="", encoding="utf-8") as file:
         rows = [(int(row["category"]), row["role"]) for row in csv.DictReader(file)]
     base, new = ([category for category, is_a in rows if is_a == role] for role in ("base", "new"))

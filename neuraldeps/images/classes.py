@@ -25,7 +25,18 @@ class Categories(NamedTuple):
 
 
 def categories_of(index: xr.Dataset) -> Categories:
-    """Codes and names of the categories that an index has."""
+    """Codes and names of the categories that an index has.
+
+    Parameters
+    ----------
+    index : xarray.Dataset
+        Index of a split.
+
+    Returns
+    -------
+    Categories
+        Names and codes, in the network's order.
+    """
     columns = (index[f"category_{kind}"].values for kind in ("code", "name"))
     return Categories(*([str(word) for word in column] for column in columns))
 

@@ -178,7 +178,18 @@ def render_bitmaps(n_categories: int, n_ood: int) -> xr.Dataset:
 
 
 def data_config(size: int) -> dict[str, Any]:
-    """Describe images of glyphs in timm's words: one channel, pixels from -2 to 2."""
+    """Describe images of glyphs in timm's words: one channel, pixels from -2 to 2.
+
+    Parameters
+    ----------
+    size : int
+        Side of the images, pixels.
+
+    Returns
+    -------
+    dict
+        As `timm.data.resolve_model_data_config` gives it.
+    """
     return {
         "input_size": (1, size, size),
         "mean": (0.5,),

@@ -296,6 +296,14 @@ def render_balanced(
 
 
 def write_images(dataset: xr.Dataset, path: str) -> None:
-    """Write images as a store in shards of whole images."""
+    """Write images as a store in shards of whole images.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        From `render_glyphs` or `render_balanced`.
+    path : str
+        Declared path of the store.
+    """
     height, width = dataset["image"].shape[1:]
     write_store(dataset, path, {"image": (rows_per_shard(height * width), height, width)})

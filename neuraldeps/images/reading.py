@@ -37,6 +37,16 @@ def open_images(path: str, data_config: Mapping[str, Any], workers: int = 0) -> 
 def read_coords(path: str) -> tuple[xr.Dataset, str]:
     """Coordinates of a store or index of images, and its fingerprint; no pixels.
 
+    Parameters
+    ----------
+    path : str
+        Store of a split's images, or of their index.
+
+    Returns
+    -------
+    tuple of xarray.Dataset and str
+        Coordinates along `sample` and `category`, and the store's fingerprint.
+
     Raises
     ------
     StoreError

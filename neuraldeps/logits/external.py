@@ -80,7 +80,20 @@ def open_logits(path: str, key: str) -> tuple[Any, dict[str, Column]]:
 
 
 def read_labels(path: str, key: str) -> Column:
-    """Open the labels that a configuration key names: ``.npy``, integers (sample,)."""
+    """Open the labels that a configuration key names: ``.npy``, integers (sample,).
+
+    Parameters
+    ----------
+    path : str
+        A `.npy` file, or a Zarr array.
+    key : str
+        Configuration key to name in an error.
+
+    Returns
+    -------
+    Column
+        The labels, and where they are from.
+    """
     return Column(f"{key}: {path}", open_npy(path, key))
 
 
@@ -94,6 +107,11 @@ def read_paths(path: str, key: str) -> Column:
         called path or id; or any other text with one path per line.
     key : str
         The configuration key that gave the path, for error messages.
+
+    Returns
+    -------
+    Column
+        The paths, and where they are from.
 
     Raises
     ------

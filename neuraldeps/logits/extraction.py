@@ -55,7 +55,13 @@ class ExtractionOptions(Extraction):
     backend: str = "inductor"
 
     def as_config(self) -> dict[str, Any]:
-        """Values that logits depend on, for provenance."""
+        """Values that logits depend on, for provenance.
+
+        Returns
+        -------
+        dict
+            By option.
+        """
         return self.model_dump(exclude={"device", "backend"}) | {"tf32": False}
 
 

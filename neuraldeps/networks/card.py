@@ -58,17 +58,39 @@ class NetworkCard:
         return {name: getattr(self, name) for name in DATA_CONFIG}
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, without `categories` where all are known."""
+        """Plain values, without `categories` where all are known.
+
+        Returns
+        -------
+        dict
+            By field.
+        """
         return {name: value for name, value in asdict(self).items() if value is not None}
 
     def to_json(self, path: str) -> None:
-        """Write the card, whole or not at all."""
+        """Write the card, whole or not at all.
+
+        Parameters
+        ----------
+        path : str
+            File to write.
+        """
         with aside(path) as work:
             work.write_text(json.dumps(self.as_dict(), indent=2) + "\n")
 
     @classmethod
     def from_json(cls, path: str) -> "NetworkCard":
         """Read a card.
+
+        Parameters
+        ----------
+        path : str
+            File that `to_json` wrote.
+
+        Returns
+        -------
+        NetworkCard
+            The card.
 
         Raises
         ------

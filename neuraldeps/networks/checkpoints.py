@@ -125,7 +125,18 @@ def save_checkpoint(network: nn.Module, path: str) -> None:
 
 
 def weights_digest(network: nn.Module) -> str:
-    """SHA-256 of a network's weights, hexadecimal: names, shapes and bytes."""
+    """SHA-256 of a network's weights, hexadecimal: names, shapes and bytes.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Whose weights.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
     digest = hashlib.sha256()
     for name, value in sorted(network.state_dict().items()):
         digest.update(f"{name}{tuple(value.shape)}{value.dtype}".encode())

@@ -79,6 +79,11 @@ def choose_pair(
     key : str
         Configuration key to name in an error.
 
+    Returns
+    -------
+    Pair
+        The two categories, and why they.
+
     Raises
     ------
     InputError

@@ -56,6 +56,11 @@ def describe_penalties(weight: float) -> str:
     ----------
     weight : float
 
+    Returns
+    -------
+    str
+        One clause per arm.
+
     Examples
     --------
     >>> describe_penalties(0.2)[:70]

@@ -7,7 +7,13 @@ from neuraldeps.stores.layouts import LAYOUTS
 
 
 def main(root: Path = Path()) -> None:
-    """Write the tables of docs/stores.md."""
+    """Write the tables of docs/stores.md.
+
+    Parameters
+    ----------
+    root : Path
+        Root of the project.
+    """
     page = root / "docs/stores.md"
     page.write_text(in_place(page.read_text(encoding="utf-8"), LAYOUTS), encoding="utf-8")
 

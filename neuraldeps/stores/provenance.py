@@ -61,13 +61,35 @@ def provenance(
 
 
 def file_digest(path: str | os.PathLike) -> str:
-    """SHA-256 of a file, hexadecimal."""
+    """SHA-256 of a file, hexadecimal.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def content_digest(path: str) -> str:
-    """SHA-256 of a file, or of the names and contents of all the files of a folder, hexadecimal."""
+    """SHA-256 of a file, or of the names and contents of all the files of a folder, hexadecimal.
+
+    Parameters
+    ----------
+    path : str
+        The file or folder.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
     if Path(path).is_file():
         return file_digest(path)
     digest = hashlib.sha256()

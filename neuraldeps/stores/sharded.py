@@ -21,6 +21,16 @@ SHARD_BYTES = 32 * 2**20
 def rows_per_shard(row_bytes: int) -> int:
     """Rows of a shard of at most `SHARD_BYTES`: a power of two, so that chunks divide shards.
 
+    Parameters
+    ----------
+    row_bytes : int
+        Bytes of a row.
+
+    Returns
+    -------
+    int
+        At least 1.
+
     Examples
     --------
     >>> rows_per_shard(4 * 1000)
@@ -62,7 +72,18 @@ class ShardedArray:
         return -(-self.shape[0] // self.rows)
 
     def bounds(self, shard: int) -> tuple[int, int]:
-        """First row and one past the last row of a shard."""
+        """First row and one past the last row of a shard.
+
+        Parameters
+        ----------
+        shard : int
+            Number of the shard.
+
+        Returns
+        -------
+        tuple of int
+            First row, and one past the last.
+        """
         return shard * self.rows, min((shard + 1) * self.rows, self.shape[0])
 
     def begin(self) -> None:
@@ -79,7 +100,13 @@ class ShardedArray:
             shutil.rmtree(own, ignore_errors=True)
 
     def is_published(self) -> bool:
-        """Whether this very store (same fingerprint) stands at its declared path."""
+        """Whether this very store (same fingerprint) stands at its declared path.
+
+        Returns
+        -------
+        bool
+            Whether nothing is left to do.
+        """
         document = self.path / "zarr.json"
         if not document.exists():
             return False
@@ -87,7 +114,13 @@ class ShardedArray:
         return attributes.get("fingerprint") == self.template.attrs["fingerprint"]
 
     def missing(self) -> list[int]:
-        """Shards still to be written, in order."""
+        """Shards still to be written, in order.
+
+        Returns
+        -------
+        list of int
+            Numbers of shards.
+        """
         if self.is_published():
             return []
         zeros = "/0" * (len(self.shape) - 1)
@@ -96,6 +129,13 @@ class ShardedArray:
 
     def write(self, shard: int, values: np.ndarray) -> None:
         """Write one whole shard.
+
+        Parameters
+        ----------
+        shard : int
+            Number of the shard.
+        values : ndarray
+            Its rows, of the array's dtype.
 
         Raises
         ------

@@ -33,6 +33,18 @@ CHUNK_BYTES = 4 * 2**20
 def open_store(path: str | os.PathLike, **kwargs: Any) -> xr.Dataset:
     """Open a store lazily, without Dask unless `chunks` is given.
 
+    Parameters
+    ----------
+    path : path
+        A store of this project, or any that xarray opens.
+    **kwargs
+        Passed to `xarray.open_zarr`.
+
+    Returns
+    -------
+    xarray.Dataset
+        Its arrays, not yet read.
+
     Raises
     ------
     StoreError
@@ -49,6 +61,16 @@ def open_store(path: str | os.PathLike, **kwargs: Any) -> xr.Dataset:
 
 def fingerprint(path: str | os.PathLike) -> str:
     """Fingerprint of a complete store, or of the attributes of any Zarr group that carries none.
+
+    Parameters
+    ----------
+    path : path
+        The store.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
 
     Raises
     ------
@@ -98,7 +120,18 @@ def map_array(path: str | os.PathLike, name: str) -> np.ndarray:
 
 @contextlib.contextmanager
 def aside(path: str | os.PathLike) -> Iterator[Path]:
-    """Give a path next to `path` to write a file to, and move it there when it is whole."""
+    """Give a path next to `path` to write a file to, and move it there when it is whole.
+
+    Parameters
+    ----------
+    path : path
+        Declared path; parents are made.
+
+    Yields
+    ------
+    Path
+        Where to write.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     work = path.parent / f".{path.name}.{uuid.uuid4().hex}.partial"
@@ -110,7 +143,18 @@ def aside(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def strings(values: Sequence[str]) -> np.ndarray:
-    """Variable-length strings: fixed-width unicode is not in the Zarr v3 specification."""
+    """Variable-length strings: fixed-width unicode is not in the Zarr v3 specification.
+
+    Parameters
+    ----------
+    values : sequence of str
+        The strings.
+
+    Returns
+    -------
+    ndarray of StringDType
+        As long as `values`.
+    """
     return np.array(list(values), dtype=np.dtypes.StringDType())
 
 
@@ -256,5 +300,18 @@ def publish(work: Path, path: Path) -> None:
 
 
 def to_be_written(shape: Sequence[int], dtype: Any) -> dask.array.Array:
-    """An array for the template of a `ShardedArray`: a shape and a dtype without memory."""
+    """An array for the template of a `ShardedArray`: a shape and a dtype without memory.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Its shape.
+    dtype : dtype
+        Its type.
+
+    Returns
+    -------
+    dask.array.Array
+        Of no values.
+    """
     return dask.array.zeros(tuple(shape), dtype=dtype, chunks=-1)

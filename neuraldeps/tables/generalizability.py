@@ -69,6 +69,11 @@ def table2(evaluations: Sequence[xr.Dataset], paper: pd.DataFrame | None = None)
         What `evaluate_new_categories` wrote, one per network, setting and seed.
     paper : pandas.DataFrame, optional
         Columns of ``reference/paper_tables.csv``; given only where the data set is ImageNet.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Accuracies in percent.
     """
     rows = []
     for model, setting, runs in _settings(evaluations):
@@ -103,6 +108,11 @@ def table4(evaluations: Sequence[xr.Dataset], paper: pd.DataFrame | None = None)
     ----------
     evaluations, paper
         As in `table2`; balanced settings are left out.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Accuracies in percent.
     """
     rows = []
     for model, setting, runs in _settings(evaluations):
@@ -185,7 +195,26 @@ def _named_paper(
 def table2_notes(
     frame: pd.DataFrame, default: str, split: str, test: str, *, of_photos: bool
 ) -> list[str]:
-    """What a reader of Table 2 has to know."""
+    """What a reader of Table 2 has to know.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        The table.
+    default : str
+        The variant that stands for ours.
+    split : str
+        The split that `W` was learned on.
+    test : str
+        The split that judges.
+    of_photos : bool
+        Whether images are photos.
+
+    Returns
+    -------
+    list of str
+        One note each.
+    """
     seeds = int(frame["n_seeds"].max())
     over = f"{seeds} seeds: mean and sample standard deviation" if seeds > 1 else "one seed"
     notes = [
@@ -221,7 +250,20 @@ def table2_notes(
 
 
 def table4_notes(frame: pd.DataFrame, test: str) -> list[str]:
-    """What a reader of Table 4 has to know."""
+    """What a reader of Table 4 has to know.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        The table.
+    test : str
+        The split that judges.
+
+    Returns
+    -------
+    list of str
+        One note each.
+    """
     return [
         f"Split {test}. The paper's Table 4 restricts the arg-max to the image's own group, base or new "
         "categories. That alone hides collapse: a classifier that sends every base image to a new "

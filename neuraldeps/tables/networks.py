@@ -82,6 +82,11 @@ def networks_table(
     ----------
     networks : mapping of str to (xarray.Dataset, NetworkCard or None)
         Per network its logits on the test split and its card; none of imported logits.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per network.
     """
     rows = [_network_row(model, *network) for model, network in networks.items()]
     return pd.DataFrame(rows, columns=list(NETWORKS)).astype(
@@ -108,7 +113,18 @@ def _network_row(model: str, logits: xr.Dataset, card: NetworkCard | None) -> di
 
 
 def networks_notes(test: str) -> list[str]:
-    """What the columns beyond timm's are."""
+    """What the columns beyond timm's are.
+
+    Parameters
+    ----------
+    test : str
+        The split that accuracies are over.
+
+    Returns
+    -------
+    list of str
+        One note each.
+    """
     return [
         f"Split {test}; param_count in millions. Columns and their order are those of timm's results files, then come the mean "
         "logit over all images and categories, and the bound min(categories, features + 1) on the "

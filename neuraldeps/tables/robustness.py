@@ -186,7 +186,18 @@ def _paper_rows(model: str, paper: pd.DataFrame | None) -> list[dict[str, Any]]:
 
 
 def shown_table(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Column]]:
-    """Text of every cell, and the columns that have something to say."""
+    """Text of every cell, and the columns that have something to say.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        From `table3`.
+
+    Returns
+    -------
+    tuple of pandas.DataFrame and dict
+        Text of the cells, and what is shown of them.
+    """
     shown = frame[["model", "arm"]].copy()
     columns, compared = _columns(), COMPARED.items()
     for name in MEASURES:
@@ -205,7 +216,18 @@ def shown_table(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Column]]:
 
 
 def printable_table(shown: pd.DataFrame) -> pd.DataFrame:
-    """The shown table in characters that LaTeX can print: ± as +-."""
+    """The shown table in characters that LaTeX can print: ± as +-.
+
+    Parameters
+    ----------
+    shown : pandas.DataFrame
+        From `shown_table`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The same in ASCII.
+    """
     return shown.map(lambda text: text.replace("±", "+-") if isinstance(text, str) else text)
 
 
@@ -233,7 +255,26 @@ def table3_notes(
     *,
     with_paper: bool,
 ) -> list[str]:
-    """What a reader of Table 3 has to know, the pair of every network first."""
+    """What a reader of Table 3 has to know, the pair of every network first.
+
+    Parameters
+    ----------
+    measured : mapping of str to sequence of xarray.Dataset
+        Per network its stores, one per seed.
+    penalty : str
+        What the losses of the penalised arms are.
+    start : str
+        How the network was trained that fine-tuning starts from.
+    n_bootstrap : int
+        Draws of each interval.
+    with_paper : bool
+        Whether the paper's rows are shown.
+
+    Returns
+    -------
+    list of str
+        One note each.
+    """
     first = [per_seed[0] for per_seed in measured.values()]
     notes = [_pair_note(model, per_seed[0].attrs["pair"]) for model, per_seed in measured.items()]
     centering = ", ".join(sorted({str(one.attrs["centering"]) for one in first}))

@@ -328,3 +328,38 @@ def lengths():
 
 def test_no_function_is_longer_than_60_lines_without_a_reason():
     assert {name for name, lines in lengths() if lines > 60} == set(LONG_FUNCTIONS)
+
+
+def entrances():
+    """Functions that a script or a user calls, with their file: what scripts and packages import."""
+    imported = set()
+    for file in [*(ROOT / "scripts").glob("*.py"), *(ROOT / "neuraldeps").rglob("__init__.py")]:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("neuraldeps"):
+                imported |= {alias.name for alias in node.names}
+    for file in sorted((ROOT / "neuraldeps").rglob("*.py")):
+        for node in ast.parse(file.read_text()).body:
+            if isinstance(node, ast.FunctionDef) and node.name in imported:
+                yield file, node
+            elif isinstance(node, ast.ClassDef) and node.name in imported:
+                yield from ((file, one) for one in node.body if isinstance(one, ast.FunctionDef))
+
+
+def test_what_is_called_from_outside_says_what_it_takes_and_gives():
+    lacking = []
+    for file, function in entrances():
+        decorators = " ".join(map(ast.unparse, function.decorator_list))
+        if function.name.startswith("_") or re.search("property|validator|njit", decorators):
+            continue
+        text = ast.get_docstring(function) or ""
+        given = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+        names = [one.arg for one in given if one.arg not in ("self", "cls")]
+        gives = ast.unparse(function.returns) if function.returns else "None"
+        sections = set(re.findall(r"^(\w+)\n-+$", text, flags=re.M))
+        where = f"{file.relative_to(ROOT)}: {function.name}"
+        if names and "Parameters" not in sections:
+            lacking.append(f"{where} has no Parameters")
+        lacking += [f"{where}: {name}" for name in names if not re.search(rf"\b{name}\b", text)]
+        if gives != "None" and not sections & {"Returns", "Yields"}:
+            lacking.append(f"{where} has no Returns")
+    assert lacking == []

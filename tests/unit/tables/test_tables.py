@@ -11,6 +11,7 @@ from neuraldeps.categories import Category
 from neuraldeps.dependencies.cases import choose_case, choose_cases, describe_case, read_case
 from neuraldeps.errors import InputError
 from neuraldeps.tables import dependencies as tables
+from neuraldeps.tables.dependency_notes import table1_notes
 from neuraldeps.tables.networks import NETWORKS, networks_table, top_accuracy
 from neuraldeps.tables.paper import paper_numbers
 from neuraldeps.tables.writing import Column, display, write_table
@@ -283,7 +284,7 @@ def test_notes_say_at_which_penalty_the_paper_solves_and_which_labels_are_missin
     def notes(store, support_size=(3, 4)):
         how = {"support_size": support_size, "with_paper": True}
         how |= {"choose_by": "subset", "min_positives": 10}
-        return " ".join(tables.table1_notes([store], "fit", "test", **how))
+        return " ".join(table1_notes([store], "fit", "test", **how))
 
     whole = notes(counted([50, 50]))
     assert "alpha 0.25 for Swin-T, 2.5 for the other networks" in whole
