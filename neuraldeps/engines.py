@@ -28,13 +28,15 @@ START = "start it and its workers in this project's environment, with `pip insta
 
 
 @contextlib.contextmanager
-def in_threads(threads: int) -> Iterator[dict[str, Any]]:
+def in_threads(threads: int, what: str) -> Iterator[dict[str, Any]]:
     """Reduce on threads of this process: what `second_moment` needs to know of them.
 
     Parameters
     ----------
     threads : int
         How many.
+    what : str
+        Is reduced, for the progress bar.
 
     Yields
     ------
@@ -44,7 +46,7 @@ def in_threads(threads: int) -> Iterator[dict[str, Any]]:
     with (
         threadpool_limits(1, "blas"),
         dask.config.set(scheduler="threads", num_workers=threads),
-        TqdmCallback(desc="second moment"),
+        TqdmCallback(desc=what),
     ):
         yield {"compute": dask.compute, "threads": threads}
 

@@ -47,7 +47,7 @@ def _load(
 
 
 @lru_cache(maxsize=1)
-def _hold_blas() -> threadpool_limits:
+def hold_blas() -> threadpool_limits:
     """Hold BLAS to one thread for the rest of this process: workers run tasks side by side."""
     return threadpool_limits(1, "blas")
 
@@ -57,7 +57,7 @@ def _accumulate(
 ) -> np.ndarray:
     """Add left^T right, of none left^T left, on one BLAS thread: the sum must not depend on cores."""
     if limit_blas:
-        _hold_blas()
+        hold_blas()
     # NumPy has another routine, which rounds otherwise, for the square of one aligned array: what
     # comes from another process may be unaligned, or be there twice
     left = np.require(left, requirements="A")

@@ -156,6 +156,18 @@ def pair_moments(wildcards):
     return moment_path(wildcards.source, wildcards.target)
 
 
+def target_redundancy(wildcards):
+    """err(0) within the target network, where it is measured."""
+    if not config["theory"]["redundancy"]:
+        return {}
+    return {"redundancy": f"results/theory/redundancy/{wildcards.target}.zarr"}
+
+
+def known_redundancy(wildcards):
+    """err(0) of a pair's targets: known within a network, where it is measured."""
+    return target_redundancy(wildcards) if wildcards.source == wildcards.target else {}
+
+
 def wanted_pair(model):
     """The pair that the configuration names for a network, if any."""
     pair = ROBUSTNESS["category_pair"]
@@ -279,6 +291,8 @@ def final_outputs():
     figures += [f"star/{source}--{target}" for source, target in PAIRS]
     outputs = expand("results/tables/table1{which}.csv", which=["", "_distribution"])
     outputs += ["results/tables/networks.csv"]
+    if config["theory"]["enabled"]:
+        outputs += expand("results/tables/{name}.csv", name=["redundancy", "sparsity"])
     if config["cards"]["enabled"]:
         outputs += [f"results/cards/{source}--{target}.csv" for source, target in PAIRS]
     if ROBUST_MODELS:

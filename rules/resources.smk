@@ -60,6 +60,12 @@ def solver_mem_mb(wildcards, attempt):
     return int(attempt * (1500 + 2.2 * matrix + paths))
 
 
+def redundancy_mem_mb(wildcards, attempt):
+    """Triangular factors (1 GiB, or one), the rows folded in, and their singular vectors."""
+    matrix = 8 * N_CATEGORIES**2 / 2**20
+    return int(attempt * (1500 + 1024 + 7 * matrix))
+
+
 def pass_runtime(wildcards, attempt):
     """One pass over all logits: two hours, and eight more at 21 841 categories."""
     return attempt * int(120 + N_CATEGORIES**2 / 1e6)

@@ -21,8 +21,17 @@ def main(
     split: str,
     sizes: Sequence[int],
     n_worst: int,
+    redundancy: str | None,
 ) -> None:
-    cards = make_cards(evaluation, source, target, split=split, sizes=sizes, n_worst=n_worst)
+    cards = make_cards(
+        evaluation,
+        source,
+        target,
+        split=split,
+        sizes=sizes,
+        n_worst=n_worst,
+        redundancy=redundancy,
+    )
     write_cards(cards, csv, parquet, json)
 
 
@@ -38,4 +47,5 @@ if __name__ == "__main__":
             split=snakemake.params.split,
             sizes=snakemake.params.sizes,
             n_worst=snakemake.params.n_worst,
+            redundancy=snakemake.input.get("redundancy"),
         )

@@ -37,7 +37,7 @@ def main(
         arm: {role: str(Path(path).absolute()) for role, path in paths.items()}
         for arm, paths in stores.items()
     }
-    reduction = in_threads(threads) if scheduler is None else on_cluster(scheduler)
+    reduction = in_threads(threads, "second moment") if scheduler is None else on_cluster(scheduler)
     with threadpool_limits(1, "blas"), reduction as how:
         measured = measure_robustness(
             stores,

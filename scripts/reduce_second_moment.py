@@ -25,7 +25,9 @@ def main(
 ) -> None:
     # absolute: workers on a cluster have a working directory of their own
     f, g = (str(Path(path).absolute()) for path in (source, target))
-    with in_threads(threads) if scheduler is None else on_cluster(scheduler) as how:
+    with (
+        in_threads(threads, "second moment") if scheduler is None else on_cluster(scheduler) as how
+    ):
         dataset = reduce_second_moment(f, g, centering, models, **how)
     write_store(dataset, moments, contiguous=["second_moment"])
 

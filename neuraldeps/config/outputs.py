@@ -29,6 +29,19 @@ class Cards(Block):
     )
 
 
+class Theory(Block):
+    """What the paper proves and supposes, held against every solution."""
+
+    enabled: bool = Field(
+        True,
+        description="Whether Eq. 5, Theorem 3 and Conjecture 1 are checked on every CovLasso solution.",
+    )
+    redundancy: bool = Field(
+        True,
+        description="Whether err(0) and the rank of the logits are measured, by one pass over the logits that takes about four times the arithmetic of a second moment.",
+    )
+
+
 class Table1(Block):
     """Table 1."""
 

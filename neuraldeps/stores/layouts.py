@@ -297,6 +297,60 @@ CHORD = Layout(
     PAIR,
     {name: OF_PAIR[name] for name in ("source", "target")},
 )
+REDUNDANCY = Layout(
+    "results/theory/redundancy/{model}.zarr",
+    "err(0) of every category of a network, and the rank of its logits.",
+    ("measure_redundancy",),
+    {
+        "err0": Array(("category",), "float64", "err(0): least E[(f_i - w.f)^2]", "logit2"),
+        "err0_relative": Array(("category",), "float64", "err(0) / E[f_i^2]", "1"),
+        "bound_relative": Array(
+            ("category",), "float64", "Remark 3's bound of it, by the least eigenvalue", "1"
+        ),
+        "is_exact_zero": Array(
+            ("category",), "bool", "whether the null space of the logits touches the category"
+        ),
+        "second_moment": Array(("category",), "float64", "E[f_i^2]", "logit2"),
+        "singular_value": Array(
+            ("component",), "float64", "of logits with mean squares of 1, largest first", "1"
+        ),
+    },
+    CATEGORY,
+    {
+        "model": "the network",
+        "centering": OF_PAIR["centering"],
+        "rank": "singular values above the tolerance",
+        "tolerance": "largest singular value that rounding can make of a zero",
+        "precision": "that the logits were computed in",
+        **SAMPLES,
+    },
+)
+_COUNTS = {
+    "n_screened": "sources that Theorem 3 screens",
+    "n_screened_wrong": "those of them that the solution has: none",
+    "n_supposed": "sources that Conjecture 1 supposes to be zero",
+    "n_supposed_wrong": "those of them that the solution has",
+    "n_sources": "sources that the solution has",
+}
+SPARSITY = Layout(
+    "results/theory/sparsity/{source}--{target}.zarr",
+    "Theorem 3 and Conjecture 1, held against every CovLasso solution.",
+    ("check_sparsity",),
+    {
+        **{name: Array(_SIZE, "int64", meaning) for name, meaning in _COUNTS.items()},
+        **{
+            f"{name}_at_penalty": Array(_PENALTY, "int64", meaning)
+            for name, meaning in _COUNTS.items()
+        },
+        "n_knots": Array(_T, "int32", "knots of the path, all of them in keeping with Eq. 5"),
+    },
+    {name: array for name, array in PAIR.items() if name.startswith("target")} | SIZE | PENALTY,
+    {name: OF_PAIR[name] for name in ("source", "target")}
+    | {
+        "n_allowed": "sources that a target may have",
+        "uses_err0": "whether Theorem 3 was given err(0), which screens more",
+    },
+)
 ROBUSTNESS = Layout(
     "results/robustness/{model}/seed{seed}.zarr",
     "The arms of Table 3: the dependency that was cut off, top-1 and anomaly scores.",
@@ -422,6 +476,8 @@ LAYOUTS = {
     "evaluation": EVALUATION,
     "correlation": CORRELATION,
     "chord": CHORD,
+    "redundancy": REDUNDANCY,
+    "sparsity": SPARSITY,
     "balanced": BALANCED,
     "balanced_index": BALANCED_INDEX,
     "base_logits": BASE_LOGITS,

@@ -14,7 +14,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-STAGES = ("images", "networks", "logits", "moments", "dependencies", "cards")
+STAGES = ("images", "networks", "logits", "moments", "dependencies", "theory", "cards")
 STAGES += ("generalizability", "robustness")
 NETWORK_PACKAGES = {"torch", "torchvision", "timm", "lightning"}
 
@@ -197,6 +197,7 @@ FLOORS = [
     "logits",
     "moments",
     "dependencies",
+    "theory",
     "cards",
     "generalizability",
     "robustness",
@@ -284,6 +285,7 @@ ASSEMBLED = {
     "tabulate_generalizability": "two tables and their notes",
     "tabulate_networks": "a table and its notes",
     "tabulate_robustness": "a table and its notes",
+    "tabulate_theory": "two tables and their notes",
     "tabulate_times": "files of times, one after the other",
 }
 
