@@ -88,7 +88,7 @@ rule solve_best_subset:
         max_support=config["covlasso"]["max_support"],
         exclude_own=config["covlasso"]["exclude_own"],
         width=config["best_subset"]["width"],
-        proven_size=config["best_subset"]["proven_size"],
+        proven_size=proven_size,
     script:
         "../scripts/solve_best_subset.py"
 
@@ -176,8 +176,8 @@ rule evaluate_dependencies:
         subsets="results/dependencies/best_subset/{source}--{target}.zarr",
         within="results/moments/{source}--{source}.zarr",
         pair=pair_moments,
-        source=expand("results/logits/{{source}}/{split}.zarr", split=JUDGED_SPLITS),
-        target=expand("results/logits/{{target}}/{split}.zarr", split=JUDGED_SPLITS),
+        source=judged_logits("source"),
+        target=judged_logits("target"),
     output:
         evaluation=directory("results/dependencies/evaluation/{source}--{target}.zarr"),
     log:
@@ -192,7 +192,7 @@ rule evaluate_dependencies:
         runtime=pass_runtime,
     params:
         dataset=DATASET,
-        splits=JUDGED_SPLITS,
+        splits=judged_splits,
         min_positives=config["tables"]["table1"]["min_positives"],
     script:
         "../scripts/evaluate_dependencies.py"

@@ -163,6 +163,25 @@ def target_redundancy(wildcards):
     return {"redundancy": f"results/theory/redundancy/{wildcards.target}.zarr"}
 
 
+def proven_size(wildcards):
+    """Size up to which best subsets are proven; of control networks pairs at most."""
+    given = config["best_subset"]["proven_size"]
+    return min(given or 2, 2) if wildcards.source in CONTROL_MODELS else given
+
+
+def judged_splits(wildcards):
+    """The sets of images that judge a pair; of control networks the held-out one alone."""
+    return [TEST] if wildcards.source in CONTROL_MODELS else JUDGED_SPLITS
+
+
+def judged_logits(side):
+    """Logits of one side of a pair that judge it."""
+    return lambda wildcards: [
+        f"results/logits/{wildcards[side]}/{split}.zarr"
+        for split in judged_splits(wildcards)
+    ]
+
+
 def known_redundancy(wildcards):
     """err(0) of a pair's targets: known within a network, where it is measured."""
     return target_redundancy(wildcards) if wildcards.source == wildcards.target else {}
@@ -293,6 +312,8 @@ def final_outputs():
     outputs += ["results/tables/networks.csv"]
     if config["theory"]["enabled"]:
         outputs += expand("results/tables/{name}.csv", name=["redundancy", "sparsity"])
+    if CONTROLLED_PAIRS:
+        outputs += expand("results/tables/{name}.csv", name=["controls", "planted"])
     if config["cards"]["enabled"]:
         outputs += [f"results/cards/{source}--{target}.csv" for source, target in PAIRS]
     if ROBUST_MODELS:

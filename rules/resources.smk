@@ -76,6 +76,16 @@ def arm_mem_mb(wildcards, attempt):
     return int(attempt * (2500 + 6 * 8 * N_CATEGORIES**2 / 2**20))
 
 
+def control_mem_mb(wildcards, attempt):
+    """Second moments to draw from or to change rows by, and, shuffled, all logits of a split."""
+    samples = 0
+    if wildcards.control == "shuffled":
+        given = config["dataset"]["splits"].get(wildcards.split, {})
+        samples = given.get("samples_per_category") or 500
+    size = 4 * samples * N_CATEGORIES**2 + 5 * 8 * N_CATEGORIES**2
+    return int(attempt * (1500 + size / 2**20))
+
+
 def learning_mem_mb(wildcards, attempt):
     """The logits that W is learned from: float32, or float64 of at most 0.8 of the rank."""
     given = config["dataset"]["splits"].get(GENERAL_SPLIT, {})

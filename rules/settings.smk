@@ -5,6 +5,7 @@ from snakemake.exceptions import WorkflowError
 
 from neuraldeps.logits.arrays import check_headers, folder_state
 from neuraldeps.config import complete_config, count_new
+from neuraldeps.controls.kinds import CONTROLS
 from neuraldeps.errors import InputError
 from neuraldeps.robustness.penalty import ARMS, BASELINE, FINETUNED, PENALISED
 
@@ -65,6 +66,29 @@ PAIRS = (
     if config["pairs"] == "all"
     else [tuple(pair) for pair in config["pairs"]]
 )
+
+# control networks, named {model}@{kind}; pairs that have controls, and those of control networks
+CONTROLLED = (config["controls"]["models"] or MODELS[:1]) * config["controls"][
+    "enabled"
+]
+PARTNER = {
+    target: next((source for source, one in PAIRS if one == target != source), None)
+    for target in CONTROLLED
+}
+CONTROLLED_PAIRS = [
+    (source, target)
+    for source, target in PAIRS
+    if target in CONTROLLED and source in (target, PARTNER[target])
+]
+CONTROL_PAIRS = [
+    (f"{source}@{kind}", target if control.is_between else f"{target}@{kind}")
+    for source, target in CONTROLLED_PAIRS
+    for kind, control in CONTROLS.items()
+    if control.is_between == (source != target)
+    and (target in NETWORKS or not control.is_network)
+]
+CONTROL_MODELS = sorted({source for source, target in CONTROL_PAIRS})
+PLANTED = [model for model in CONTROL_MODELS if model.endswith("@planted")]
 
 # Table 3
 ROBUSTNESS = in_order(config["robustness"])
@@ -127,8 +151,8 @@ CURVES = {
 
 wildcard_constraints:
     model=one_of(MODELS),
-    source=one_of(MODELS),
-    target=one_of(MODELS),
+    source=one_of([*MODELS, *CONTROL_MODELS]),
+    target=one_of([*MODELS, *CONTROL_MODELS]),
     split=one_of(SPLITS),
     batch=r"\d+",
     part=r"\d+",

@@ -28,7 +28,7 @@ def contradictions(run: Run) -> Iterator[str]:
     yield from _covlasso(run)
     yield from _robustness(run)
     yield from _generalizability(run)
-    yield from _figures(run)
+    yield from _shown(run)
 
 
 def _one_of(names: Iterable[str], what: str) -> str:
@@ -259,11 +259,15 @@ def _trained_here(run: Run, block: str, models: str | list[str]) -> Generator[st
     return models
 
 
-def _figures(run: Run) -> Iterator[str]:
-    """What fits into Figure 4."""
+def _shown(run: Run) -> Iterator[str]:
+    """Networks that are there, and what fits into Figure 4."""
     model, n_categories = run.figures.chord.model, run.dataset.n_categories
     if model is not None and model not in run.models:
         yield f"figures.chord.model is {model!r}; it must be {_one_of(run.models, 'models')}"
+    for model in run.controls.models or []:
+        if model not in run.models:
+            known = _one_of(run.models, "models")
+            yield f"controls.models names {model!r}; it must be {known}"
     shown = run.chord_base + run.chord_targets
     if shown > n_categories:
         yield (

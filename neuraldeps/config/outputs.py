@@ -42,6 +42,21 @@ class Theory(Block):
     )
 
 
+class Controls(Block):
+    """What the same analysis says where there is nothing learned to find, and where there is."""
+
+    enabled: bool = Field(True, description="Whether there are controls.")
+    models: list[str] | None = Field(
+        None,
+        description="The networks that have controls, within them and from the first other network to each; null is the first network.",
+    )
+    sizes: list[Annotated[int, Field(ge=1)]] = Field(
+        [1, 2, 4, 10, 20],
+        min_length=1,
+        description="Support sizes in the table of controls; those beyond covlasso.max_support are left out.",
+    )
+
+
 class Table1(Block):
     """Table 1."""
 

@@ -192,7 +192,7 @@ def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
 def _measures(results: Mapping[str, Evaluation], n_sizes: int) -> dict[str, np.ndarray]:
     """Means and fractions, those along sizes and those along penalties (`ALONG`)."""
     every = list(results.values())
-    measures = [_means(result) for result in every]
+    measures = [means(result) for result in every]
     variables: dict[str, np.ndarray] = {}
     # a target's predictors: each estimator's along the sizes, then each one's along the penalties
     cut = len(ALONG["support_size"]) * n_sizes
@@ -215,8 +215,20 @@ def _measures(results: Mapping[str, Evaluation], n_sizes: int) -> dict[str, np.n
     }
 
 
-def _means(result: Evaluation) -> dict[str, np.ndarray]:
-    """Errors and accuracies of every target and predictor, (T, M)."""
+def means(result: Evaluation) -> dict[str, np.ndarray]:
+    """Means and shares of what one pass added up.
+
+    Parameters
+    ----------
+    result : Evaluation
+        Of T targets with M predictors each.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Errors and accuracies (T, M), and Definition 1's deltas (T, M, epsilon); NaN where there is
+        no image to take a mean over.
+    """
     sums = result.sums
     positive = sums.n_positive[:, None]
     masked = np.isnan(sums.error)[..., np.newaxis]

@@ -77,6 +77,7 @@ def prepare_extraction(
     workers: int = 0,
     *,
     made_by: str,
+    seed: int | None = None,
 ) -> tuple[nn.Module, Images, ShardedArray]:
     """Open what an extraction needs: the network with its weights, the images, the store to be.
 
@@ -101,6 +102,8 @@ def prepare_extraction(
         Processes that decode photos.
     made_by : str
         Name of the rule that finishes the store.
+    seed : int, optional
+        Of the weights, where they are random.
 
     Returns
     -------
@@ -122,7 +125,7 @@ def prepare_extraction(
             f"{described.n_categories}; remove both and run again"
         )
     spec = spec if checkpoint is None else {**spec, "pretrained": False}
-    network = build_network(model, spec, described.n_categories, described.data_config)
+    network = build_network(model, spec, described.n_categories, described.data_config, seed=seed)
     if checkpoint is not None:
         load_checkpoint(network, checkpoint, model)
     data_config = resolve_model_data_config(network)

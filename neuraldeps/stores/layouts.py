@@ -351,6 +351,36 @@ SPARSITY = Layout(
         "uses_err0": "whether Theorem 3 was given err(0), which screens more",
     },
 )
+CONTROL_LOGITS = _logits(
+    "results/logits/{model}@{control}/{split}.zarr",
+    "Logits of a control network.",
+    "make_control_logits",
+    "extract_untrained",
+)
+CONTROLS = Layout(
+    "results/controls/{source}--{target}.zarr",
+    "Sources that nobody searched for: random ones, the nearest, and all of them.",
+    ("evaluate_controls",),
+    {
+        "relative_error_positive": Array(
+            ("target_category", "predictor"), "float64", "as in evaluations", "1"
+        ),
+        "positive_accuracy": Array(
+            ("target_category", "predictor"), "float64", "as in evaluations", "1"
+        ),
+        "relative_error": Array(
+            ("target_category", "predictor"), "float64", "as in evaluations", "1"
+        ),
+        "accuracy": Array(("target_category", "predictor"), "float64", "as in evaluations", "1"),
+        "original_positive_accuracy": Array(_T, "float64", "as in evaluations", "1"),
+    },
+    {name: array for name, array in PAIR.items() if name.startswith("target")}
+    | {
+        "predictor": Array(("predictor",), "str", "random, nearest or dense"),
+        "predictor_size": Array(("predictor",), "int32", "sources of it"),
+    },
+    {name: OF_PAIR[name] for name in ("source", "target")} | SAMPLES,
+)
 ROBUSTNESS = Layout(
     "results/robustness/{model}/seed{seed}.zarr",
     "The arms of Table 3: the dependency that was cut off, top-1 and anomaly scores.",
@@ -476,6 +506,8 @@ LAYOUTS = {
     "evaluation": EVALUATION,
     "correlation": CORRELATION,
     "chord": CHORD,
+    "control_logits": CONTROL_LOGITS,
+    "controls": CONTROLS,
     "redundancy": REDUNDANCY,
     "sparsity": SPARSITY,
     "balanced": BALANCED,

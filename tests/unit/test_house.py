@@ -14,7 +14,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-STAGES = ("images", "networks", "logits", "moments", "dependencies", "theory", "cards")
+STAGES = ("images", "networks", "logits", "moments", "dependencies", "theory", "controls", "cards")
 STAGES += ("generalizability", "robustness")
 NETWORK_PACKAGES = {"torch", "torchvision", "timm", "lightning"}
 
@@ -198,6 +198,7 @@ FLOORS = [
     "moments",
     "dependencies",
     "theory",
+    "controls",
     "cards",
     "generalizability",
     "robustness",
@@ -276,11 +277,13 @@ ASSEMBLED = {
     "check_network": "building and describing a network",
     "extract_arm": "extract_logits with an arm's weights",
     "extract_base_logits": "extract_logits with a base network's weights",
+    "extract_untrained": "extract_logits with random weights",
     "extract_logits_part": "extract_logits, of some images",
     "finetune_arm": "train_to with a penalty",
     "import_logits": "the pieces of logits/external.py",
     "train_backbone": "train_to on all categories",
     "train_base": "train_to on the base categories",
+    "tabulate_controls": "two tables and their notes",
     "tabulate_dependencies": "two tables and their notes",
     "tabulate_generalizability": "two tables and their notes",
     "tabulate_networks": "a table and its notes",
