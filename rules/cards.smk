@@ -6,6 +6,7 @@ rule make_cards:
     """Gather what is known of every category of an ordered pair, one row each."""
     input:
         unpack(target_redundancy),
+        unpack(known_stability),
         evaluation="results/dependencies/evaluation/{source}--{target}.zarr",
         source=f"results/logits/{{source}}/{TEST}.zarr",
         target=f"results/logits/{{target}}/{TEST}.zarr",

@@ -182,6 +182,15 @@ def judged_logits(side):
     ]
 
 
+def known_stability(wildcards):
+    """The stability of a pair's best subsets, where it is measured."""
+    if (wildcards.source, wildcards.target) not in STABILITY_PAIRS:
+        return {}
+    return {
+        "stability": f"results/stability/{wildcards.source}--{wildcards.target}.zarr"
+    }
+
+
 def known_redundancy(wildcards):
     """err(0) of a pair's targets: known within a network, where it is measured."""
     return target_redundancy(wildcards) if wildcards.source == wildcards.target else {}
@@ -312,6 +321,8 @@ def final_outputs():
     outputs += ["results/tables/networks.csv"]
     if config["theory"]["enabled"]:
         outputs += expand("results/tables/{name}.csv", name=["redundancy", "sparsity"])
+    if STABILITY_PAIRS:
+        outputs += expand("results/tables/{name}.csv", name=["stability", "agreement"])
     if CONTROLLED_PAIRS:
         outputs += expand("results/tables/{name}.csv", name=["controls", "planted"])
     if config["cards"]["enabled"]:

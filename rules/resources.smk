@@ -76,6 +76,14 @@ def arm_mem_mb(wildcards, attempt):
     return int(attempt * (2500 + 6 * 8 * N_CATEGORIES**2 / 2**20))
 
 
+def stability_mem_mb(wildcards, attempt):
+    """Sums of every split, of both kinds between networks, and a half's second moments."""
+    matrix = 8 * N_CATEGORIES**2 / 2**20
+    kinds = 1 if wildcards.source == wildcards.target else 2
+    sums = (config["stability"]["n_splits"] + 4) * kinds * matrix
+    return int(attempt * (1800 + sums))
+
+
 def control_mem_mb(wildcards, attempt):
     """Second moments to draw from or to change rows by, and, shuffled, all logits of a split."""
     samples = 0

@@ -67,6 +67,13 @@ PAIRS = (
     else [tuple(pair) for pair in config["pairs"]]
 )
 
+# pairs whose best subsets are found again on halves of the images
+STABILITY_PAIRS = [
+    (source, target)
+    for source, target in PAIRS
+    if config["stability"]["enabled"]
+    and (source == target or config["stability"]["pairs"] == "all")
+]
 # control networks, named {model}@{kind}; pairs that have controls, and those of control networks
 CONTROLLED = (config["controls"]["models"] or MODELS[:1]) * config["controls"][
     "enabled"

@@ -22,6 +22,7 @@ def main(
     sizes: Sequence[int],
     n_worst: int,
     redundancy: str | None,
+    stability: str | None,
 ) -> None:
     cards = make_cards(
         evaluation,
@@ -31,6 +32,7 @@ def main(
         sizes=sizes,
         n_worst=n_worst,
         redundancy=redundancy,
+        stability=stability,
     )
     write_cards(cards, csv, parquet, json)
 
@@ -48,4 +50,5 @@ if __name__ == "__main__":
             sizes=snakemake.params.sizes,
             n_worst=snakemake.params.n_worst,
             redundancy=snakemake.input.get("redundancy"),
+            stability=snakemake.input.get("stability"),
         )

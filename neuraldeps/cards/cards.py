@@ -140,7 +140,7 @@ def _of_category(
         err0 = open_store(redundancy)["err0_relative"].values
         columns["err0_relative"] = _numbers(err0[judged["target_category"].values])
     if stability is not None:
-        store = open_store(stability)
+        store = open_store(stability).isel(support_size=0)
         columns["stability"] = _numbers(store["stability"].values)
         columns["near_equal_supports"] = _numbers(store["n_near_equal"].values)
     return columns

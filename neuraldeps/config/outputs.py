@@ -42,6 +42,18 @@ class Theory(Block):
     )
 
 
+class Stability(Block):
+    """How stable the best subsets are over random halves of the images."""
+
+    enabled: bool = Field(True, description="Whether stability is measured.")
+    pairs: Literal["all", "within"] = Field(
+        "all", description="The pairs that it is measured of: all, or those within a network."
+    )
+    n_splits: int = Field(
+        5, ge=1, description="Random splits of the images; both halves of each are solved anew."
+    )
+
+
 class Controls(Block):
     """What the same analysis says where there is nothing learned to find, and where there is."""
 

@@ -9,7 +9,7 @@ from neuraldeps.config.dataset import GLYPHS_PER_CATEGORY, Dataset, Roles
 from neuraldeps.config.dependencies import BestSubset, CovLasso
 from neuraldeps.config.experiments import Generalizability, Robustness
 from neuraldeps.config.networks import Extraction, Model
-from neuraldeps.config.outputs import Cards, Controls, Figures, Tables, Theory
+from neuraldeps.config.outputs import Cards, Controls, Figures, Stability, Tables, Theory
 from neuraldeps.config.resources import Resources
 
 
@@ -43,6 +43,7 @@ class Run(Block):
     robustness: Robustness = Field(default_factory=Robustness)
     generalizability: Generalizability = Field(default_factory=Generalizability)
     theory: Theory = Field(default_factory=Theory)
+    stability: Stability = Field(default_factory=Stability)
     controls: Controls = Field(default_factory=Controls)
     cards: Cards = Field(default_factory=Cards)
     tables: Tables = Field(default_factory=Tables)

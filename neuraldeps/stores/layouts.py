@@ -381,6 +381,28 @@ CONTROLS = Layout(
     },
     {name: OF_PAIR[name] for name in ("source", "target")} | SAMPLES,
 )
+_OF_SIZE = ("support_size",)
+STABILITY = Layout(
+    "results/stability/{source}--{target}.zarr",
+    "How stable the best subsets are over random halves of the images.",
+    ("measure_stability",),
+    {
+        "stability": Array(_SIZE, "float64", "chance-corrected; NaN: no support has a source", "1"),
+        "stability_low": Array(_SIZE, "float64", "lower end of its 95 % interval", "1"),
+        "stability_high": Array(_SIZE, "float64", "upper end of it", "1"),
+        "n_near_equal": Array(
+            _SIZE,
+            "int64",
+            "the support and its exchanges of one source with an error within 1 % of its own",
+        ),
+        "mean_stability": Array(_OF_SIZE, "float64", "mean over the targets", "1"),
+        "mean_stability_low": Array(_OF_SIZE, "float64", "lower end of its 95 % interval", "1"),
+        "mean_stability_high": Array(_OF_SIZE, "float64", "upper end of it", "1"),
+    },
+    {name: array for name, array in PAIR.items() if name.startswith("target")} | SIZE,
+    {name: OF_PAIR[name] for name in ("source", "target")}
+    | {"n_halves": "halves of the images that supports are held against each other of"},
+)
 ROBUSTNESS = Layout(
     "results/robustness/{model}/seed{seed}.zarr",
     "The arms of Table 3: the dependency that was cut off, top-1 and anomaly scores.",
@@ -508,6 +530,7 @@ LAYOUTS = {
     "chord": CHORD,
     "control_logits": CONTROL_LOGITS,
     "controls": CONTROLS,
+    "stability": STABILITY,
     "redundancy": REDUNDANCY,
     "sparsity": SPARSITY,
     "balanced": BALANCED,

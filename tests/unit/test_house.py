@@ -14,7 +14,17 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-STAGES = ("images", "networks", "logits", "moments", "dependencies", "theory", "controls", "cards")
+STAGES = (
+    "images",
+    "networks",
+    "logits",
+    "moments",
+    "dependencies",
+    "theory",
+    "stability",
+    "controls",
+    "cards",
+)
 STAGES += ("generalizability", "robustness")
 NETWORK_PACKAGES = {"torch", "torchvision", "timm", "lightning"}
 
@@ -198,6 +208,7 @@ FLOORS = [
     "moments",
     "dependencies",
     "theory",
+    "stability",
     "controls",
     "cards",
     "generalizability",
@@ -288,6 +299,7 @@ ASSEMBLED = {
     "tabulate_generalizability": "two tables and their notes",
     "tabulate_networks": "a table and its notes",
     "tabulate_robustness": "a table and its notes",
+    "tabulate_stability": "two tables and their notes",
     "tabulate_theory": "two tables and their notes",
     "tabulate_times": "files of times, one after the other",
 }

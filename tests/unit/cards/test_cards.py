@@ -99,6 +99,26 @@ def test_intervals_are_scipys():
     assert found[4] is None
 
 
+def test_redundancy_and_stability_come_from_their_stores(judged, tmp_path):
+    err0, of_size = np.linspace(0, 1, N), np.tile([[0.3], [0.9]], N).T
+    of_size[2, 0] = np.nan
+    write_store(xr.Dataset({"err0_relative": ("category", err0)}), tmp_path / "redundancy.zarr")
+    axes = ("target_category", "support_size")
+    near = np.tile([[3], [7]], N).T
+    stability = xr.Dataset({"stability": (axes, of_size), "n_near_equal": (axes, near)})
+    write_store(stability, tmp_path / "stability.zarr")
+    cards = cards_of(
+        judged,
+        redundancy=str(tmp_path / "redundancy.zarr"),
+        stability=str(tmp_path / "stability.zarr"),
+    )
+    assert [card["err0_relative"] for card in cards] == err0.tolist()
+    assert [card["stability"] for card in cards][:3] == [0.3, 0.3, None]
+    assert {card["near_equal_supports"] for card in cards} == {3}
+    assert "unstable" in cards[0]["flags"]
+    assert "unstable" not in cards[2]["flags"]
+
+
 def test_what_was_not_measured_is_null_and_no_category_is_lost(judged, tmp_path):
     cards = cards_of(judged)
     assert len(cards) == N

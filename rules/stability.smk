@@ -1,0 +1,102 @@
+# in:  results/dependencies/best_subset/{source}--{target}.zarr, second moments, and the logits of the
+#      split that dependencies are fitted on
+# out: results/stability/{source}--{target}.zarr, how stable the best subsets are
+
+
+rule measure_stability:
+    """Find a pair's best subsets again on random halves of the images, and see what stays."""
+    input:
+        subsets="results/dependencies/best_subset/{source}--{target}.zarr",
+        within="results/moments/{source}--{source}.zarr",
+        pair=pair_moments,
+        source=f"results/logits/{{source}}/{FIT}.zarr",
+        target=f"results/logits/{{target}}/{FIT}.zarr",
+    output:
+        stability=directory("results/stability/{source}--{target}.zarr"),
+    log:
+        "logs/measure_stability/{source}--{target}.log",
+    benchmark:
+        "logs/benchmarks/measure_stability/{source}--{target}.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 2
+    resources:
+        mem_mb=stability_mem_mb,
+        runtime=pass_runtime,
+    params:
+        sizes=config["cards"]["sizes"],
+        n_splits=config["stability"]["n_splits"],
+        exclude_own=config["covlasso"]["exclude_own"],
+        seed=config["seed"],
+    script:
+        "../scripts/measure_stability.py"
+
+
+rule tabulate_stability:
+    """Write how stable the best subsets of every pair are, and how far those of pairs agree."""
+    input:
+        stability=[
+            f"results/stability/{source}--{target}.zarr"
+            for source, target in STABILITY_PAIRS
+        ],
+        subsets=[
+            f"results/dependencies/best_subset/{source}--{target}.zarr"
+            for source, target in PAIRS
+        ],
+    output:
+        stability_csv=report(
+            "results/tables/stability.csv",
+            caption="../report/stability.rst",
+            category="Tables",
+            subcategory="Stability",
+            labels={"table": "stability", "format": "CSV"},
+        ),
+        stability_md=report(
+            "results/tables/stability.md",
+            caption="../report/stability.rst",
+            category="Tables",
+            subcategory="Stability",
+            labels={"table": "stability", "format": "Markdown"},
+        ),
+        stability_tex=report(
+            "results/tables/stability.tex",
+            caption="../report/stability.rst",
+            category="Tables",
+            subcategory="Stability",
+            labels={"table": "stability", "format": "LaTeX"},
+        ),
+        agreement_csv=report(
+            "results/tables/agreement.csv",
+            caption="../report/agreement.rst",
+            category="Tables",
+            subcategory="Stability",
+            labels={"table": "agreement of pairs", "format": "CSV"},
+        ),
+        agreement_md=report(
+            "results/tables/agreement.md",
+            caption="../report/agreement.rst",
+            category="Tables",
+            subcategory="Stability",
+            labels={"table": "agreement of pairs", "format": "Markdown"},
+        ),
+        agreement_tex=report(
+            "results/tables/agreement.tex",
+            caption="../report/agreement.rst",
+            category="Tables",
+            subcategory="Stability",
+            labels={"table": "agreement of pairs", "format": "LaTeX"},
+        ),
+    log:
+        "logs/tabulate_stability.log",
+    benchmark:
+        "logs/benchmarks/tabulate_stability.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=solver_mem_mb,
+        runtime=minutes(20),
+    params:
+        sizes=config["cards"]["sizes"],
+    script:
+        "../scripts/tabulate_stability.py"

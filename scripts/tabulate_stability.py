@@ -1,0 +1,54 @@
+"""Write how stable the best subsets of every pair are, and how far those of pairs agree."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from neuraldeps.logs import job_log
+from neuraldeps.stores import open_store
+from neuraldeps.tables.stability import (
+    AGREEMENT,
+    AGREEMENT_NOTES,
+    STABILITY,
+    STABILITY_NOTES,
+    agreement_table,
+    stability_table,
+)
+from neuraldeps.tables.writing import write_table
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(
+    stability: Sequence[str],
+    subsets: Sequence[str],
+    stability_outputs: Mapping[str, str],
+    agreement_outputs: Mapping[str, str],
+    *,
+    sizes: Sequence[int],
+) -> None:
+    write_table(
+        stability_table(map(open_store, stability)),
+        STABILITY,
+        stability_outputs,
+        caption="Stability of the best subsets over random halves of the images.",
+        notes=STABILITY_NOTES,
+    )
+    write_table(
+        agreement_table([open_store(path).load() for path in subsets], sizes),
+        AGREEMENT,
+        agreement_outputs,
+        caption="Agreement of the best subsets of pairs of networks.",
+        notes=AGREEMENT_NOTES,
+    )
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):
+        main(
+            list(snakemake.input.stability),
+            list(snakemake.input.subsets),
+            {form: snakemake.output[f"stability_{form}"] for form in ("csv", "md", "tex")},
+            {form: snakemake.output[f"agreement_{form}"] for form in ("csv", "md", "tex")},
+            sizes=snakemake.params.sizes,
+        )
