@@ -65,6 +65,7 @@ rule extract_untrained:
 rule evaluate_controls:
     """Judge sources of a pair that nobody searched for: random ones, the nearest, and all."""
     input:
+        subsets="results/dependencies/best_subset/{source}--{target}.zarr",
         within="results/moments/{source}--{source}.zarr",
         pair=pair_moments,
         source=f"results/logits/{{source}}/{TEST}.zarr",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 
 def main(
+    subsets: str,
     within: str,
     pair: str,
     logits: tuple[str, str],
@@ -25,6 +26,7 @@ def main(
     threads: int,
 ) -> None:
     dataset = evaluate_controls(
+        subsets,
         within,
         pair,
         logits,
@@ -41,6 +43,7 @@ def main(
 if __name__ == "__main__":
     with job_log(snakemake.log[0]):
         main(
+            snakemake.input.subsets,
             snakemake.input.within,
             snakemake.input.pair,
             (snakemake.input.source, snakemake.input.target),

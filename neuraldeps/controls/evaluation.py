@@ -14,6 +14,7 @@ from neuraldeps.controls.supports import (
 from neuraldeps.dependencies.covlasso import cross_moment
 from neuraldeps.dependencies.evaluation import means
 from neuraldeps.dependencies.scoring import Candidates, evaluate
+from neuraldeps.estimators import Solutions
 from neuraldeps.logits.store import LogitsFile, labels_of, side_coordinates
 from neuraldeps.seeds import seed_of
 from neuraldeps.stores import fingerprint, map_array, open_store, provenance, strings
@@ -24,6 +25,7 @@ MEASURES = ("relative_error_positive", "positive_accuracy", "relative_error", "a
 
 
 def evaluate_controls(
+    subsets: str,
     within: str,
     pair: str,
     logits: tuple[str, str],
@@ -39,6 +41,8 @@ def evaluate_controls(
 
     Parameters
     ----------
+    subsets : str
+        Store of the best subsets of the ordered pair.
     within, pair : str
         Second moments of the source network, and of the pair.
     logits : tuple of str
@@ -60,26 +64,17 @@ def evaluate_controls(
     -------
     xarray.Dataset
         Of the layout `CONTROLS`, along `target_category` and `predictor`: `random` and `nearest` at
-        every size, and `dense`, all sources, for at most 4096 categories.
+        every size; between networks `own`, the category of the target's index alone, and `with own`,
+        that and the best subset of others; and `dense`, all sources, for at most 4096 categories.
     """
     store, target_store = (open_store(path) for path in logits)
     gram, cross = map_array(within, "second_moment"), cross_moment(pair, models[0])
     targets = np.arange(cross.shape[1])
     leaves_own_out = models[0] == models[1] or exclude_own
-    allowed = np.broadcast_to(np.diagonal(gram) > 0, (len(targets), len(gram))).copy()
-    if leaves_own_out:
-        allowed[targets, targets] = False
-    sizes = [size for size in sizes if size <= len(gram) - leaves_own_out]
-    supports = {
-        "random": random_supports(allowed, sizes, targets, seed_of(seed, "random")),
-        "nearest": nearest_supports(gram, cross, allowed, sizes, targets),
-    }
-    found = {name: refitted(gram, cross, targets, one) for name, one in supports.items()}
-    predictors = [(name, size) for name in found for size in sizes]
-    if len(gram) <= MOST_DENSE:
-        found["dense"] = dense_solutions(gram, cross, targets, own=not leaves_own_out)
-        predictors.append(("dense", len(gram) - leaves_own_out))
-    candidates = [Candidates.from_padded(targets, *one) for one in found.values()]
+    best = None if models[0] == models[1] else open_store(subsets)["support"]
+    predictors = _predictors(gram, cross, leaves_own_out, sizes, seed, best)
+    found = [one for solutions in predictors.values() for one in solutions]
+    candidates = [Candidates.from_padded(targets, *one) for _, one in found]
     centering = open_store(pair).attrs["centering"]
     result = evaluate(
         LogitsFile(logits[0], centering),
@@ -93,13 +88,19 @@ def evaluate_controls(
     own = np.full(len(targets), np.nan)
     positive = result.sums.n_positive
     np.divide(result.sums.original_correct_positive, positive, out=own, where=positive > 0)
-    sources = {"within": within, "pair": pair, "source": logits[0], "target": logits[1]}
+    sources = {
+        "subsets": subsets,
+        "within": within,
+        "pair": pair,
+        "source": logits[0],
+        "target": logits[1],
+    }
     return CONTROLS.dataset(
         {name: measured[name] for name in MEASURES} | {"original_positive_accuracy": own},
         coords=side_coordinates(target_store, "target")
         | {
-            "predictor": strings([name for name, _ in predictors]),
-            "predictor_size": np.array([size for _, size in predictors], np.int32),
+            "predictor": strings([name for name, some in predictors.items() for _ in some]),
+            "predictor_size": np.array([size for size, _ in found], np.int32),
         },
         attrs={
             "source": models[0],
@@ -115,3 +116,43 @@ def evaluate_controls(
             ),
         },
     )
+
+
+def _predictors(
+    gram: np.ndarray,
+    cross: np.ndarray,
+    leaves_own_out: bool,
+    sizes: Sequence[int],
+    seed: int,
+    best: xr.DataArray | None,
+) -> dict[str, list[tuple[int, Solutions]]]:
+    """By name, sizes and solutions: one of each target, fitted by least squares."""
+    targets = np.arange(cross.shape[1])
+    allowed = np.broadcast_to(np.diagonal(gram) > 0, (len(targets), len(gram))).copy()
+    allowed[targets, targets] &= not leaves_own_out
+    most = len(gram) - leaves_own_out
+    sizes = [size for size in sizes if size <= most]
+    supports = {
+        "random": random_supports(allowed, sizes, targets, seed_of(seed, "random")),
+        "nearest": nearest_supports(gram, cross, allowed, sizes, targets),
+    }
+    found = {
+        name: [
+            (size, refitted(gram, cross, targets, support[:, [place]]))
+            for place, size in enumerate(sizes)
+        ]
+        for name, support in supports.items()
+    }
+    if best is not None:
+        own = targets.astype(np.int32)[:, np.newaxis, np.newaxis]
+        found["own"] = [(1, refitted(gram, cross, targets, own))]
+        known = [size for size in sizes if size in best["support_size"].values]
+        found["with own"] = [
+            (size + 1, refitted(gram, cross, targets, np.concatenate([own, others], axis=2)))
+            for size in known * leaves_own_out
+            for others in [best.sel(support_size=[size]).values.astype(np.int32)]
+        ]
+    if len(gram) <= MOST_DENSE:
+        dense = dense_solutions(gram, cross, targets, own=not leaves_own_out)
+        found["dense"] = [(most, dense)]
+    return found

@@ -93,6 +93,7 @@ def measure_stability(
             "stability": np.stack([one.stability for one in by_size], axis=1),
             "stability_low": np.stack([one.low for one in by_size], axis=1),
             "stability_high": np.stack([one.high for one in by_size], axis=1),
+            "half_support": supports[..., : max(sizes)].astype(np.int32),
             "n_near_equal": _near_equal(found, gram, cross, sizes, leaves_own_out),
             "mean_stability": np.array([one.mean for one in by_size]),
             "mean_stability_low": np.array([one.mean_low for one in by_size]),

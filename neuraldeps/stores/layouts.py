@@ -376,7 +376,7 @@ CONTROLS = Layout(
     },
     {name: array for name, array in PAIR.items() if name.startswith("target")}
     | {
-        "predictor": Array(("predictor",), "str", "random, nearest or dense"),
+        "predictor": Array(("predictor",), "str", "random, nearest, own, with own or dense"),
         "predictor_size": Array(("predictor",), "int32", "sources of it"),
     },
     {name: OF_PAIR[name] for name in ("source", "target")} | SAMPLES,
@@ -394,6 +394,9 @@ STABILITY = Layout(
             _SIZE,
             "int64",
             "the support and its exchanges of one source with an error within 1 % of its own",
+        ),
+        "half_support": Array(
+            (*_SIZE, "half", "slot"), "int32", "best subset of every half; -1 is none"
         ),
         "mean_stability": Array(_OF_SIZE, "float64", "mean over the targets", "1"),
         "mean_stability_low": Array(_OF_SIZE, "float64", "lower end of its 95 % interval", "1"),

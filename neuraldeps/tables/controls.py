@@ -83,7 +83,7 @@ def controls_table(
         for place in range(store.sizes["predictor"]):
             of = store.isel(predictor=place)
             name, size = str(of["predictor"].values), int(of["predictor_size"])
-            if size in sizes or name == "dense":
+            if size in sizes or name in ("dense", "with own"):
                 rows.append(_row(of, store["original_positive_accuracy"], name, size))
     columns = [*CONTROLS, "pos_acc_median_original"]
     table = pd.DataFrame(rows, columns=columns)
@@ -199,7 +199,9 @@ def _recovery(
 CONTROLS_NOTES = [
     "control: none is the network itself, with sources by CovLasso's categories (refit) and by the best "
     "subset; size 1 of the latter is the best single source. random and nearest: as many sources drawn "
-    "at random, and those with the largest cosine of the second moment; dense: all sources at once. All "
+    "at random, and those with the largest cosine of the second moment; own: the category of the same "
+    "name in the other network, alone; with own: that and the best subset of others; dense: all sources "
+    "but that one. All "
     "have least-squares coefficients from the images that dependencies are fitted on.",
     *(f"{kind}: {control.meaning}." for kind, control in KINDS.items() if kind != "planted"),
     "Errors and accuracies are over each category's own images of the split that judges; Gaussian logits "

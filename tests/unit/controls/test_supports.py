@@ -69,15 +69,17 @@ def test_all_sources_predict_as_numpys_least_squares_does(rank, own):
 
 def test_controls_are_judged_as_dependencies_are(stores):  # noqa: F811
     _, logits, paths = stores
+    best = subsets(stores, "f", "g")
     store = evaluate_controls(
-        *(paths["f", "f"], paths["f", "g"], (logits["f"], logits["g"]), ("f", "g")),
+        *(best, paths["f", "f"], paths["f", "g"], (logits["f"], logits["g"]), ("f", "g")),
         sizes=[1, 3, 99],
         exclude_own=True,
         seed=0,
     )
     names = list(zip(store["predictor"].values, store["predictor_size"].values, strict=True))
     assert names == [
-        *[("random", 1), ("random", 3), ("nearest", 1), ("nearest", 3), ("dense", N - 1)]
+        *[("random", 1), ("random", 3), ("nearest", 1), ("nearest", 3)],
+        *[("own", 1), ("with own", 2), ("with own", 4), ("dense", N - 1)],
     ]
     f, g = (values_of(logits[name]) for name in "fg")
     for i in (0, 9):
@@ -91,12 +93,24 @@ def test_controls_are_judged_as_dependencies_are(stores):  # noqa: F811
         error = np.abs(g[:, i] - x * (x @ g[:, i]) / (x @ x)).mean() / np.abs(g[:, i]).mean()
         nearest = store["relative_error"].sel(target_category=i).values[2]
         assert nearest == pytest.approx(error, rel=1e-8)
+        chosen = open_store(best)["support"].sel(target_category=i, support_size=3).values
+        both = f[:, [i, *chosen[chosen >= 0]]]
+        fitted = both @ np.linalg.lstsq(both, g[:, i], rcond=None)[0]
+        error = np.abs(g[:, i] - fitted).mean() / np.abs(g[:, i]).mean()
+        with_own = store["relative_error"].sel(target_category=i).values[6]
+        assert with_own == pytest.approx(error, rel=1e-8)
 
 
 def test_the_table_has_own_and_control_rows_in_order(stores):  # noqa: F811
     _, logits, paths = stores
     controls = evaluate_controls(
-        *(paths["f", "f"], paths["f", "f"], (logits["f"], logits["f"]), ("f", "f")),
+        *(
+            subsets(stores, "f", "f"),
+            paths["f", "f"],
+            paths["f", "f"],
+            (logits["f"], logits["f"]),
+            ("f", "f"),
+        ),
         sizes=[2],
         exclude_own=True,
         seed=0,
