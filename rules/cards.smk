@@ -30,3 +30,39 @@ rule make_cards:
         n_worst=config["cards"]["n_worst"],
     script:
         "../scripts/make_cards.py"
+
+
+rule compare_networks:
+    """Hold the dependencies within two versions of one network against each other."""
+    input:
+        subsets=[
+            f"results/dependencies/best_subset/{{{one}}}--{{{one}}}.zarr"
+            for one in ("source", "target")
+        ],
+        moments=[
+            f"results/moments/{{{one}}}--{{{one}}}.zarr"
+            for one in ("source", "target")
+        ],
+        stability=[
+            f"results/stability/{{{one}}}--{{{one}}}.zarr"
+            for one in ("source", "target")
+            if config["stability"]["enabled"]
+        ],
+    output:
+        csv="results/diff/{source}--{target}.csv",
+        parquet="results/diff/{source}--{target}.parquet",
+        json="results/diff/{source}--{target}.json",
+    log:
+        "logs/compare_networks/{source}--{target}.log",
+    benchmark:
+        "logs/benchmarks/compare_networks/{source}--{target}.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=solver_mem_mb,
+        runtime=minutes(60),
+    params:
+        sizes=config["cards"]["sizes"],
+    script:
+        "../scripts/compare_networks.py"

@@ -1,6 +1,7 @@
 # in:  results/dependencies/evaluation/{source}--{target}.zarr, results/dependencies/cases.json,
 #      results/logits/{model}/{split}.zarr
-# out: results/tables/{table1,table1_distribution,networks}.{csv,md,tex}
+# out: results/tables/{table1,table1_distribution,networks}.{csv,md,tex};
+#      results/findings.md, what all tables of the run say of the paper's claims
 
 
 rule tabulate_dependencies:
@@ -119,3 +120,32 @@ rule tabulate_networks:
         test=TEST,
     script:
         "../scripts/tabulate_networks.py"
+
+
+rule write_findings:
+    """Write what a run says of the paper's claims: a verdict, its number and its control."""
+    input:
+        tables=findings_tables(),
+    output:
+        findings=report(
+            "results/findings.md",
+            caption="../report/findings.rst",
+            category="Findings",
+        ),
+    log:
+        "logs/write_findings.log",
+    benchmark:
+        "logs/benchmarks/write_findings.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(20),
+    params:
+        about=(
+            f"Data set {DATASET}, {N_CATEGORIES} categories, networks {', '.join(MODELS)}; fitted on the "
+            f"images of {FIT}, judged on those of {TEST}."
+        ),
+    script:
+        "../scripts/write_findings.py"

@@ -264,6 +264,13 @@ def _shown(run: Run) -> Iterator[str]:
     model, n_categories = run.figures.chord.model, run.dataset.n_categories
     if model is not None and model not in run.models:
         yield f"figures.chord.model is {model!r}; it must be {_one_of(run.models, 'models')}"
+    for one, other in run.cards.diffs:
+        for model in (one, other):
+            if model not in run.models:
+                known = _one_of(run.models, "models")
+                yield f"cards.diffs names {model!r}; it must be {known}"
+        if one == other:
+            yield f"cards.diffs names {one!r} twice in a pair; name two networks"
     for model in run.controls.models or []:
         if model not in run.models:
             known = _one_of(run.models, "models")

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from neuraldeps.config.blocks import Block, Choices, Either
+from neuraldeps.config.blocks import Block, Choices, Either, TwoWords
 from neuraldeps.estimators import ESTIMATORS
 
 if TYPE_CHECKING:
@@ -21,6 +21,10 @@ class Cards(Block):
         [4, 10],
         min_length=1,
         description="Support sizes of the dependencies on a card; those beyond covlasso.max_support are left out.",
+    )
+    diffs: list[TwoWords] = Field(
+        [],
+        description="Pairs of networks, two versions of one, whose dependencies are held against each other.",
     )
     n_worst: int = Field(
         5,
