@@ -172,6 +172,16 @@ def restriction(
 def fold(name: str) -> str:
     """Write a name without what two spellings of it may differ in: case, and composed letters.
 
+    Parameters
+    ----------
+    name : str
+        As it is written somewhere.
+
+    Returns
+    -------
+    str
+        To be compared with other names that were folded, and not shown.
+
     Examples
     --------
     >>> fold("Cafe\N{COMBINING ACUTE ACCENT}") == fold("CAF\N{LATIN CAPITAL LETTER E WITH ACUTE}")

@@ -120,7 +120,9 @@ def compute(client: "Client", collection: Any, address: str) -> tuple[Any, ...]:
     Parameters
     ----------
     client : distributed.Client
+        Connected to the scheduler.
     collection : Dask collection
+        What is computed.
     address : str
         Of its scheduler, for the error message.
 

@@ -12,6 +12,16 @@ class StoreError(InputError):
 def first_line(error: BaseException) -> str:
     r"""First line of an error's message, or the error's type where it has no message.
 
+    Parameters
+    ----------
+    error : BaseException
+        Whoever raised it.
+
+    Returns
+    -------
+    str
+        Never empty.
+
     Examples
     --------
     >>> first_line(ValueError("cut short\n  at byte 3")), first_line(EOFError())

@@ -57,7 +57,24 @@ def job_log(path: str) -> Iterator[None]:
 
 
 def progress(iterable: Iterable[Item] | None, desc: str, total: int | None, unit: str) -> tqdm:
-    """Progress bar on stderr around an iterable, or to be updated; every ten seconds in a file."""
+    """Progress bar on stderr around an iterable, or to be updated; every ten seconds in a file.
+
+    Parameters
+    ----------
+    iterable : iterable, optional
+        What is gone through.
+    desc : str
+        What is done.
+    total : int, optional
+        How many steps, where the iterable does not tell.
+    unit : str
+        Of a step.
+
+    Returns
+    -------
+    tqdm
+        The iterable with a bar around it.
+    """
     return tqdm(
         iterable,
         desc=desc,

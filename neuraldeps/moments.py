@@ -48,7 +48,13 @@ def _load(
 
 @lru_cache(maxsize=1)
 def hold_blas() -> threadpool_limits:
-    """Hold BLAS to one thread for the rest of this process: workers run tasks side by side."""
+    """Hold BLAS to one thread for the rest of this process: workers run tasks side by side.
+
+    Returns
+    -------
+    threadpool_limits
+        What holds it; it must not be let go.
+    """
     return threadpool_limits(1, "blas")
 
 
@@ -221,6 +227,7 @@ def reduce_second_moment(
     source_path, target_path : str
         Logits stores of the same images.
     centering : {"none", "per_image"}
+        Whether each image's mean logit is subtracted.
     models : tuple of str
         Names of the two networks.
     **how

@@ -18,6 +18,7 @@ def refit(
     cross : ndarray, shape (n, n_target), float64
         B = E[f g^T].
     targets : ndarray of int, shape (T,)
+        Target categories.
     support : ndarray of int32, shape (T, M, S)
         Source categories, padded with -1 at the end.
 

@@ -67,6 +67,24 @@ def find_subsets(
     """Find the sets of every size up to `max_support` of every target of `problem`.
 
     The answer is the same bytes for any number of threads, and of a target for any batch.
+
+    Parameters
+    ----------
+    problem : Problem
+        Checked moments of the targets.
+    max_support : int
+        The largest size.
+    width : int
+        Sets of every size that the search goes on with.
+    proven : int
+        Size up to which sets are found by exhaustion.
+    n_threads : int
+        Threads; no number depends on it.
+
+    Returns
+    -------
+    Answer
+        Supports, coefficients, squared errors and what is known of each, by target and size.
     """
     second_moment, n_sources = problem.second_moment, len(problem.second_moment)
     n_targets = problem.targets.size

@@ -52,7 +52,20 @@ class Set(NamedTuple):
 
 
 def make_columns(n_sources: int, n_columns: int) -> Columns:
-    """Room for `n_columns` columns."""
+    """Room for `n_columns` columns.
+
+    Parameters
+    ----------
+    n_sources : int
+        Sources, the length of a column.
+    n_columns : int
+        Columns that are kept at a time.
+
+    Returns
+    -------
+    Columns
+        Empty.
+    """
     return Columns(
         number=np.zeros(1, np.int64),
         source=np.empty(n_columns, np.int64),
@@ -63,7 +76,20 @@ def make_columns(n_sources: int, n_columns: int) -> Columns:
 
 
 def make_set(n_columns: int, capacity: int) -> Set:
-    """Room for a set of `capacity`."""
+    """Room for a set of `capacity`.
+
+    Parameters
+    ----------
+    n_columns : int
+        Columns that are kept at a time.
+    capacity : int
+        Most members.
+
+    Returns
+    -------
+    Set
+        Empty.
+    """
     return Set(
         member=np.empty(capacity, np.int64),
         inverse=aligned(capacity, capacity),

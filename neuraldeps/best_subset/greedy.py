@@ -47,7 +47,22 @@ class Greedy(NamedTuple):
 
 
 def make_greedy(n_sources: int, capacity: int, n_top: int) -> Greedy:
-    """Room to choose `capacity` sources."""
+    """Room to choose `capacity` sources.
+
+    Parameters
+    ----------
+    n_sources : int
+        Sources to choose from.
+    capacity : int
+        Most sources that are chosen.
+    n_top : int
+        Best candidates that are kept of every step.
+
+    Returns
+    -------
+    Greedy
+        Buffers, not yet filled.
+    """
     return Greedy(
         chosen=np.empty(capacity, np.int64),
         rows=aligned(capacity, n_sources),

@@ -41,7 +41,18 @@ class Scan(NamedTuple):
 
 
 def make_scan(capacity: int) -> Scan:
-    """Room for sets of at most `capacity` members."""
+    """Room for sets of at most `capacity` members.
+
+    Parameters
+    ----------
+    capacity : int
+        Most members of a set.
+
+    Returns
+    -------
+    Scan
+        Buffers, not yet filled.
+    """
     padded = (capacity + 3) // 4 * 4
     return Scan(
         factor=aligned(capacity, capacity),

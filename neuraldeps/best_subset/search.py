@@ -33,7 +33,20 @@ class Pool(NamedTuple):
 
 
 def make_pool(capacity: int, width: int) -> Pool:
-    """Room for `width` sets of every size up to `capacity`."""
+    """Room for `width` sets of every size up to `capacity`.
+
+    Parameters
+    ----------
+    capacity : int
+        Most members of a set.
+    width : int
+        Sets of every size.
+
+    Returns
+    -------
+    Pool
+        Empty.
+    """
     return Pool(
         number=np.zeros(capacity + 1, np.int64),
         member=np.empty((capacity + 1, width, capacity), np.int64),

@@ -48,7 +48,24 @@ class Buffers(NamedTuple):
 
 
 def make_buffers(n_sources: int, wanted: int, n_paths: int, width: int) -> Buffers:
-    """Room for `n_sources`, answers of up to `wanted` sources and `width` sets of every size."""
+    """Room for `n_sources`, answers of up to `wanted` sources and `width` sets of every size.
+
+    Parameters
+    ----------
+    n_sources : int
+        Sources to choose from.
+    wanted : int
+        Largest size that is answered.
+    n_paths : int
+        Supports of CovLasso's path that the search starts from.
+    width : int
+        Sets of every size that the search goes on with.
+
+    Returns
+    -------
+    Buffers
+        Of one thread, used for one target after the other.
+    """
     largest = wanted + _BEYOND
     n_candidates = (ENTRIES + wanted) * wanted
     n_columns = min(n_sources, _LARGEST + n_candidates + (1 + n_paths) * wanted + 8)

@@ -32,6 +32,16 @@ def name_likeness(first: str, second: str) -> float:
 
     Ratcliff and Obershelp's measure, as `difflib.SequenceMatcher` has it.
 
+    Parameters
+    ----------
+    first, second : str
+        Names, in any case and either order.
+
+    Returns
+    -------
+    float
+        1 where they are the same but for case, 0 where no letter matches.
+
     Examples
     --------
     >>> round(name_likeness("BLACK SMALL SQUARE", "BLACK MEDIUM SQUARE"), 2)

@@ -78,7 +78,20 @@ Either = Annotated[
 
 
 def leaves_of(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Path and value of everything in nested mappings and lists."""
+    """Path and value of everything in nested mappings and lists.
+
+    Parameters
+    ----------
+    value : Any
+        Mappings and lists, as YAML gives them.
+    path : tuple of str and int
+        Where `value` stands itself.
+
+    Yields
+    ------
+    tuple
+        Path and value, in the order of the document.
+    """
     if isinstance(value, Mapping):
         for key, child in value.items():
             yield from leaves_of(child, (*path, key))
@@ -116,7 +129,13 @@ class Options(Block):
         return self
 
     def given(self) -> dict[str, Any]:
-        """Options that were given, for the package's own function."""
+        """Options that were given, for the package's own function.
+
+        Returns
+        -------
+        dict
+            By the package's own names; None is left out where it was not given.
+        """
         options = self.model_dump(exclude_unset=True)
         is_empty = {name for name in type(self).model_fields if options.get(name) is None}
         return {name: value for name, value in options.items() if name not in is_empty}
@@ -124,6 +143,16 @@ class Options(Block):
 
 def dotted(path: Iterable[str | int]) -> str:
     """A key as it is written in messages and documents.
+
+    Parameters
+    ----------
+    path : iterable of str and int
+        Names of keys, and positions in lists.
+
+    Returns
+    -------
+    str
+        Names joined with dots, positions in brackets.
 
     Examples
     --------
@@ -135,7 +164,19 @@ def dotted(path: Iterable[str | int]) -> str:
 
 
 def block_in(field: FieldInfo) -> tuple[type[Block] | None, bool]:
-    """The block that a key holds, if any, and whether it holds one for each of several names."""
+    """The block that a key holds, if any, and whether it holds one for each of several names.
+
+    Parameters
+    ----------
+    field : FieldInfo
+        Declaration of a key.
+
+    Returns
+    -------
+    tuple
+        The block's type, None where the key holds a plain value; and whether names stand in
+        between.
+    """
     for kind in (field.annotation, *get_args(field.annotation)):
         named = get_origin(kind) is dict
         inner = get_args(kind)[1] if named else kind
@@ -153,7 +194,20 @@ class Place(NamedTuple):
 
 
 def find_place(block: type[Block], path: Path) -> Place:
-    """Follow a path through a block; there is no key where it ends in a block."""
+    """Follow a path through a block; there is no key where it ends in a block.
+
+    Parameters
+    ----------
+    block : type of Block
+        Where the path begins.
+    path : tuple of str and int
+        Keys to follow.
+
+    Returns
+    -------
+    Place
+        The declaration that the path leads to.
+    """
     inner: type[Block] | None = block
     field, named = None, False
     for number, part in enumerate(path):
@@ -168,7 +222,20 @@ def find_place(block: type[Block], path: Path) -> Place:
 
 
 def fill(block: type[Block], given: Mapping[str, Any]) -> dict[str, Any]:
-    """What was given, as it was given, with the defaults of what was not."""
+    """What was given, as it was given, with the defaults of what was not.
+
+    Parameters
+    ----------
+    block : type of Block
+        Whose keys these are.
+    given : mapping
+        What the user wrote.
+
+    Returns
+    -------
+    dict
+        Every key of the block, and those of the blocks within it.
+    """
     filled = dict(given)
     for name, field in block.model_fields.items():
         inner, named = block_in(field)
@@ -186,7 +253,20 @@ def fill(block: type[Block], given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def given_keys(block: Block, path: Path = ()) -> Iterator[tuple[Path, FieldInfo, Any]]:
-    """Path, declaration and value of every key that was given; of options also as a whole."""
+    """Path, declaration and value of every key that was given; of options also as a whole.
+
+    Parameters
+    ----------
+    block : Block
+        A checked block.
+    path : tuple of str and int
+        Where it stands itself.
+
+    Yields
+    ------
+    tuple
+        Path, declaration and value.
+    """
     for name, field in type(block).model_fields.items():
         if name not in block.model_fields_set:
             continue

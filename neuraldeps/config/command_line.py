@@ -30,6 +30,16 @@ def read_command_line(config: dict[str, Any], given: Mapping[str, Any]) -> None:
 def read_spelled(value: Any) -> Any:
     """Numbers, truth values and null in nested text.
 
+    Parameters
+    ----------
+    value : Any
+        Mappings, lists and text.
+
+    Returns
+    -------
+    Any
+        The same, with what text spells in its place.
+
     Examples
     --------
     >>> read_spelled({"max_support": "4", "alpha": ["1e-2"], "exclude_own": "true", "x": "null"})

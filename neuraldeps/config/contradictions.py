@@ -16,6 +16,11 @@ STREAMS = ("wds/", "tfds/", "hfids/")
 def contradictions(run: Run) -> Iterator[str]:
     """Every contradiction between keys, in the order in which they are best corrected.
 
+    Parameters
+    ----------
+    run : Run
+        A configuration whose single keys are right.
+
     Yields
     ------
     str

@@ -17,7 +17,13 @@ PLURALS = {"number": "numbers", "integer": "integers", "text": "texts"}
 
 
 def json_schema() -> Schema:
-    """JSON Schema (2020-12) of a configuration."""
+    """JSON Schema (2020-12) of a configuration.
+
+    Returns
+    -------
+    dict
+        For editors; `schemas/config.schema.json`.
+    """
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **_without_titles(Run.model_json_schema()),
@@ -38,7 +44,13 @@ def _without_titles(schema: Any) -> Any:
 
 
 def key_tables() -> str:
-    """Markdown: a section for every block, with a table of its keys."""
+    """Markdown: a section for every block, with a table of its keys.
+
+    Returns
+    -------
+    str
+        What docs/configuration.md has between its marks.
+    """
     alone = [name for name, field in Run.model_fields.items() if block_in(field)[0] is None]
     rows = [_row((name,), Run, name) for name in alone]
     sections = [_section("Single keys", "Keys outside any block.", rows)]
@@ -132,7 +144,18 @@ def _list(schema: Schema) -> str:
 
 
 def in_place(text: str) -> str:
-    """The same document with the present tables between its marks."""
+    """The same document with the present tables between its marks.
+
+    Parameters
+    ----------
+    text : str
+        A page with the marks.
+
+    Returns
+    -------
+    str
+        The page with what lies between them made anew.
+    """
     return re.sub(
         r"(?s)(<!-- keys: .*? -->\n\n).*?(\n\n<!-- end of keys -->)",
         lambda marks: marks[1] + key_tables() + marks[2],

@@ -35,7 +35,18 @@ BOUNDS = {
 
 
 def errors_in(config: Mapping[str, Any]) -> list[ErrorDetails]:
-    """What is wrong with single keys, those of the outermost blocks first."""
+    """What is wrong with single keys, those of the outermost blocks first.
+
+    Parameters
+    ----------
+    config : mapping
+        What the user wrote.
+
+    Returns
+    -------
+    list of dict
+        As pydantic describes errors.
+    """
     try:
         Run.model_validate(config)
     except ValidationError as error:
@@ -53,7 +64,18 @@ def _rank(error: ErrorDetails) -> tuple[int, bool, str]:
 
 
 def path_of(error: ErrorDetails) -> Path:
-    """Where an error lies, without what is the validator's own."""
+    """Where an error lies, without what is the validator's own.
+
+    Parameters
+    ----------
+    error : dict
+        One of pydantic's.
+
+    Returns
+    -------
+    tuple of str and int
+        Keys and positions as the user wrote them.
+    """
     path = tuple(part for part in error["loc"] if not _is_tag(part))
     return path + tuple(error.get("ctx", {}).get("within", ()))
 

@@ -82,6 +82,18 @@ VALUES: dict[str, dict[Any, str]] = {
 def find_new_name(path: Path, renamed: Mapping[str, str]) -> str | None:
     """The present name of a key, if it had another.
 
+    Parameters
+    ----------
+    path : tuple of str and int
+        A key that is none.
+    renamed : mapping of str to str
+        New names by old ones.
+
+    Returns
+    -------
+    str or None
+        The present name, None where the key never was one.
+
     Examples
     --------
     >>> find_new_name(("models", "mine", "train", "lr"), RENAMED)
@@ -98,6 +110,18 @@ def find_new_name(path: Path, renamed: Mapping[str, str]) -> str | None:
 
 def find_new_value(value: Any, *keys: str) -> str | None:
     """The present name of a value, if a key, by its old or its new name, had it under another.
+
+    Parameters
+    ----------
+    value : Any
+        A value that its key does not take.
+    *keys : str
+        Names of the key, old and new.
+
+    Returns
+    -------
+    str or None
+        What is written now, None where the value never was one.
 
     Examples
     --------

@@ -11,9 +11,10 @@ from neuraldeps.controls.supports import (
     random_supports,
     refitted,
 )
+from neuraldeps.dependencies.candidates import Candidates
 from neuraldeps.dependencies.covlasso import cross_moment
 from neuraldeps.dependencies.evaluation import means
-from neuraldeps.dependencies.scoring import Candidates, evaluate
+from neuraldeps.dependencies.scoring import evaluate
 from neuraldeps.estimators import Solutions
 from neuraldeps.logits.store import LogitsFile, labels_of, side_coordinates
 from neuraldeps.seeds import seed_of

@@ -35,7 +35,18 @@ class Problem(NamedTuple):
     allowed: np.ndarray | None  # (p,) int64 sources, None for all
 
     def cross_rows(self, rows: np.ndarray) -> np.ndarray:
-        """Cross moments (len(rows), p) of some of the targets, copied."""
+        """Cross moments (len(rows), p) of some of the targets, copied.
+
+        Parameters
+        ----------
+        rows : ndarray of int64
+            Positions of targets.
+
+        Returns
+        -------
+        ndarray, shape (len(rows), p), float64
+            E[f g_i] of each, squared logits.
+        """
         block = self.cross_moment.T[self.targets[rows]]
         if self.allowed is not None:
             block = block[:, self.allowed]
@@ -252,7 +263,30 @@ def _further_attempts(attempt, found, problem):
 
 
 def solve_rows(problem, rows, alpha_stop, floor, at_alpha, limit, last_only):
-    """Solve the targets at `rows`; what was found, and for which rows."""
+    """Solve the targets at `rows`; what was found, and for which rows.
+
+    Parameters
+    ----------
+    problem : Problem
+        Checked moments of all targets.
+    rows : ndarray of int64
+        Positions of the targets to solve.
+    alpha_stop : ndarray, shape (T,), float64
+        Penalty at which each path ends, squared logits.
+    floor : float
+        Share of alpha_max below which no path goes.
+    at_alpha : bool
+        Whether the solution at `alpha_stop` is wanted, and not the path.
+    limit : int
+        Most sources.
+    last_only : bool
+        Whether the last knot alone is kept.
+
+    Returns
+    -------
+    tuple
+        What was found, and the rows it was found for.
+    """
     n_sources, by_path = len(problem.second_moment), not at_alpha
     expected = min(limit, 256 if by_path else 64)
     capacity = min(expected + _TIES, n_sources)
@@ -416,6 +450,26 @@ def solve_targets(
     Without `max_support` only the solution at `alpha_stop` is certified and returned. Where a
     duality gap exceeds `TOLERANCE` of the target's second moment the status is `UNCERTIFIED`, and
     a path ends above it.
+
+    Parameters
+    ----------
+    problem : Problem
+        Checked moments of the targets.
+    alpha_stop : ndarray, shape (T,), float64
+        Penalty at which each path ends, squared logits.
+    floor : float
+        Share of alpha_max below which no path goes.
+    max_support : int, optional
+        The paths end before the support first exceeds it.
+    last_only : bool
+        Whether the last knot alone is kept.
+    n_threads : int
+        Threads; no number depends on it.
+
+    Returns
+    -------
+    Result
+        Knots, certificates and statuses of all targets.
 
     Raises
     ------

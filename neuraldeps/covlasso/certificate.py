@@ -57,7 +57,20 @@ class Panel(NamedTuple):
 
 
 def make_knots(n_knots: int, capacity: int) -> Knots:
-    """Buffers for at most `n_knots` knots of at most `capacity` categories."""
+    """Buffers for at most `n_knots` knots of at most `capacity` categories.
+
+    Parameters
+    ----------
+    n_knots : int
+        Most knots.
+    capacity : int
+        Most sources of one.
+
+    Returns
+    -------
+    Knots
+        Empty.
+    """
     return Knots(
         alpha=np.empty(n_knots),
         size=np.empty(n_knots, np.int64),
@@ -73,7 +86,20 @@ def make_knots(n_knots: int, capacity: int) -> Knots:
 
 
 def make_panel(n_sources: int, capacity: int) -> Panel:
-    """Buffers for knots of at most `capacity` categories."""
+    """Buffers for knots of at most `capacity` categories.
+
+    Parameters
+    ----------
+    n_sources : int
+        All sources.
+    capacity : int
+        Most sources of a knot.
+
+    Returns
+    -------
+    Panel
+        Buffers, not yet filled.
+    """
     width = GROUP * capacity + 3  # rounded up to a multiple of 4 when they are subtracted
     return Panel(
         place=np.full(n_sources, -1),

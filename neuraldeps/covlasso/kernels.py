@@ -29,6 +29,13 @@ def forget_stale_code(folder: Path, *called: Path) -> None:
     """Remove the folder's compiled code older than a source file of it or of the folders it calls.
 
     Numba compiles anew what stands in a file that changed, but not what calls it from another.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of modules with compiled functions.
+    *called : Path
+        Folders whose compiled functions they call.
     """
     sources = (source for place in (folder, *called) for source in place.glob("*.py"))
     newest = max(source.stat().st_mtime for source in sources)
@@ -148,6 +155,11 @@ def aligned(*shape: int) -> np.ndarray:
     """Zeros whose rows start on a cache line each, `shape[-1]` rounded up to whole lines.
 
     An odd number of lines, so that the rows do not fall on the same few sets of the cache.
+
+    Returns
+    -------
+    ndarray, float64
+        Of the shape asked for, each row at the start of a cache line.
     """
     width = _LINE * (-(-shape[-1] // _LINE) | 1)
     size = int(np.prod(shape[:-1], dtype=np.int64)) * width

@@ -29,7 +29,35 @@ _COPIED = 2048  # categories: up to here a copy costs little memory and saves mu
 def pose(
     second_moment, cross_moment, target_second_moment, targets, sources, exclude_own, validate
 ) -> Problem:
-    """Check the moments and arrange them for the kernels."""
+    """Check the moments and arrange them for the kernels.
+
+    Parameters
+    ----------
+    second_moment : (n_source, n_source) float64
+        M, squared logits.
+    cross_moment : (n_source, n_target) float64, optional
+        B, squared logits; left out within a network.
+    target_second_moment : (n_target,) float64, optional
+        m, squared logits; required with `cross_moment`.
+    targets : sequence of int, optional
+        Target categories; default all.
+    sources : sequence of int, optional
+        Source categories allowed; default all.
+    exclude_own : bool or sequence of int
+        Source that each target leaves out.
+    validate : bool
+        Whether the moments are looked at.
+
+    Returns
+    -------
+    Problem
+        In the layout that kernels work on, without a copy of M where all sources are allowed.
+
+    Raises
+    ------
+    MomentError
+        If the moments are malformed or do not fit together.
+    """
     matrix = as_second_moment(second_moment)
     n_sources = matrix.shape[0]
     within = cross_moment is None
@@ -238,8 +266,8 @@ def solve_covlasso(
     support_size : int, optional
         Instead of `alpha`: the last point of each path, going down from `alpha_max`, before the
         support first exceeds this size (the end of the path where it never does).
-    second_moment, cross_moment, target_second_moment, targets, sources, exclude_own
-        As in `covlasso_path`; so are `n_threads` and `validate`.
+    second_moment, cross_moment, target_second_moment, targets, sources, exclude_own, n_threads, validate
+        As in `covlasso_path`.
     or_empty : bool
         Give a target that cannot be certified an empty support and a squared error and duality gap
         of NaN, in place of an error.

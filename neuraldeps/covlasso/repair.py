@@ -75,6 +75,32 @@ def certify_point(second_moment, cross_moment, moment, own, alpha, support, coef
 
     What rounding is left in the correlations counts against the gap. Steps end at a gap of
     `enough`.
+
+    Parameters
+    ----------
+    second_moment : ndarray, shape (p, p), float64
+        M, squared logits.
+    cross_moment : ndarray, shape (p,), float64
+        b, squared logits.
+    moment : float
+        E[g^2].
+    own : int
+        Source that is left out, -1 for none.
+    alpha : float
+        Penalty, squared logits.
+    support : ndarray of int32, shape (k,)
+        Sources of w.
+    coef : ndarray, shape (k,), float64
+        Their coefficients.
+    sign : ndarray, shape (k,), float64
+        Their signs.
+    enough : float
+        Duality gap at which the steps end.
+
+    Returns
+    -------
+    tuple
+        Squared error, duality gap, and both correlations.
     """
     rows = second_moment[support]
     magnitude = np.abs(cross_moment) + np.abs(coef) @ np.abs(rows)
@@ -123,6 +149,30 @@ def repair(second_moment, cross_moment, moment, own, alpha, support, coef, goal)
 
     Stops at a duality gap of `goal`, or after a number of steps, in all or since the last one that
     was any better, that only cycling on rounding can reach.
+
+    Parameters
+    ----------
+    second_moment : ndarray, shape (p, p), float64
+        M, squared logits.
+    cross_moment : ndarray, shape (p,), float64
+        b, squared logits.
+    moment : float
+        E[g^2].
+    own : int
+        Source that is left out, -1 for none.
+    alpha : float
+        Penalty, squared logits.
+    support : ndarray of int32, shape (k,)
+        Sources of a solution nearby.
+    coef : ndarray, shape (k,), float64
+        Their coefficients.
+    goal : float
+        Duality gap at which the search ends.
+
+    Returns
+    -------
+    Point
+        With its certificate, whatever that is worth.
     """
     support, coef, sign = support.astype(np.int64), coef.copy(), np.sign(coef)
     best, since = Point(support, coef, np.nan, np.inf), 0
@@ -151,6 +201,22 @@ def penalty_above(second_moment, alpha, point, size) -> float:
 
     On the segment through the point coefficients are affine in the penalty. NaN if those that are
     least do not shrink as it grows.
+
+    Parameters
+    ----------
+    second_moment : ndarray, shape (p, p), float64
+        M, squared logits.
+    alpha : float
+        Penalty of the point, squared logits.
+    point : Point
+        A certified solution.
+    size : int
+        Sources that are to be left.
+
+    Returns
+    -------
+    float
+        A penalty, or NaN.
     """
     members, coef = point.support, point.coef
     block = second_moment[np.ix_(members, members)]

@@ -136,6 +136,7 @@ class CovLassoPath:
         Parameters
         ----------
         k : int
+            A size.
         or_last : bool
             Take the last knot, too, where the path ended for want of a certificate before that
             point, in place of an error.

@@ -30,6 +30,23 @@ def as_second_moment(second_moment, name: str = "second_moment") -> np.ndarray:
     """Read-only C-contiguous float64 view of a square matrix of at least two categories.
 
     No copy is made of C- or Fortran-contiguous float64, memory-mapped or not.
+
+    Parameters
+    ----------
+    second_moment : array-like, shape (n, n)
+        M, squared logits.
+    name : str
+        What errors call it.
+
+    Returns
+    -------
+    ndarray, shape (n, n), float64
+        M or, as it is symmetric, its transpose.
+
+    Raises
+    ------
+    MomentError
+        If it is no square matrix of numbers.
     """
     matrix = np.asarray(second_moment)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
@@ -62,6 +79,13 @@ def check_second_moment(matrix: np.ndarray, name: str = "second_moment") -> None
     Memory stays at a few blocks of rows, except that up to 4096 categories are factorised to test
     definiteness. Above that only pairs of categories are tested (|M_ij| <= sqrt(M_ii M_jj)), and
     the solver refuses what it meets.
+
+    Parameters
+    ----------
+    matrix : ndarray, shape (n, n), float64
+        M, squared logits.
+    name : str
+        What errors call it.
 
     Raises
     ------
@@ -120,6 +144,22 @@ def check_cross_moment(
     """Refuse cross moments that are not finite or exceed sqrt(E[f_j^2] E[g_i^2]).
 
     Only the columns of `targets` are looked at, a few at a time.
+
+    Parameters
+    ----------
+    cross_moment : ndarray, shape (n, n_target), float64
+        B, squared logits.
+    target_second_moment : ndarray, shape (n_target,), float64
+        m, squared logits.
+    diagonal : ndarray, shape (n,), float64
+        E[f_j^2].
+    targets : ndarray of int64
+        Targets that will be solved.
+
+    Raises
+    ------
+    MomentError
+        Naming the entry at fault.
     """
     root = np.sqrt(diagonal)
     for part in _row_blocks(targets.size, root.size):
@@ -136,7 +176,27 @@ def check_cross_moment(
 
 
 def as_cross_moment(cross_moment, target_second_moment, n_sources: int):
-    """Cross moment (n_source, n_target), not copied, and target second moments (n_target,)."""
+    """Cross moment (n_source, n_target), not copied, and target second moments (n_target,).
+
+    Parameters
+    ----------
+    cross_moment : array-like, shape (n_source, n_target)
+        B, squared logits.
+    target_second_moment : array-like, shape (n_target,)
+        m, squared logits.
+    n_sources : int
+        Rows that B must have.
+
+    Returns
+    -------
+    tuple of ndarray
+        B and m, float64.
+
+    Raises
+    ------
+    MomentError
+        If they do not fit together.
+    """
     cross = np.asarray(cross_moment)
     if cross.ndim != 2 or cross.shape[0] != n_sources:
         raise MomentError(
@@ -165,7 +225,27 @@ def as_cross_moment(cross_moment, target_second_moment, n_sources: int):
 
 
 def as_indices(indices, n: int, name: str) -> np.ndarray:
-    """Distinct integers of [0, n) as int64; all of them if `indices` is None."""
+    """Distinct integers of [0, n) as int64; all of them if `indices` is None.
+
+    Parameters
+    ----------
+    indices : sequence of int, optional
+        Categories.
+    n : int
+        How many there are.
+    name : str
+        What errors call them.
+
+    Returns
+    -------
+    ndarray of int64
+        In the order given.
+
+    Raises
+    ------
+    ValueError
+        If one is out of range, there twice, or no integer.
+    """
     if indices is None:
         return np.arange(n)
     array = np.atleast_1d(np.asarray(indices))
@@ -184,7 +264,29 @@ def as_indices(indices, n: int, name: str) -> np.ndarray:
 
 
 def as_own(exclude_own, targets: np.ndarray, n_sources: int, *, within: bool) -> np.ndarray:
-    """Source that each target leaves out, -1 for none."""
+    """Source that each target leaves out, -1 for none.
+
+    Parameters
+    ----------
+    exclude_own : bool or sequence of int
+        As users give it.
+    targets : ndarray of int64, shape (T,)
+        Target categories.
+    n_sources : int
+        How many sources there are.
+    within : bool
+        Whether sources and targets are of one network.
+
+    Returns
+    -------
+    ndarray of int64, shape (T,)
+        In the numbering of the sources.
+
+    Raises
+    ------
+    ValueError
+        If it is neither, or would let a category predict itself.
+    """
     if within and not (isinstance(exclude_own, (bool, np.bool_)) and exclude_own):
         raise ValueError(
             f"exclude_own={exclude_own!r} within a network; a category never predicts itself, so "
@@ -205,7 +307,25 @@ def as_own(exclude_own, targets: np.ndarray, n_sources: int, *, within: bool) ->
 
 
 def as_alpha(alpha, n_targets: int) -> np.ndarray:
-    """Penalties (T,), finite and positive, from a scalar or one per target."""
+    """Penalties (T,), finite and positive, from a scalar or one per target.
+
+    Parameters
+    ----------
+    alpha : float or sequence of float
+        Penalty, squared logits.
+    n_targets : int
+        T.
+
+    Returns
+    -------
+    ndarray, shape (T,), float64
+        One per target.
+
+    Raises
+    ------
+    ValueError
+        If one is not a positive number, or there are others than T.
+    """
     values = np.asarray(alpha)
     if values.dtype.kind not in "fiu":
         raise ValueError(f"alpha={alpha!r}; pass a positive number, or one per target.")
@@ -223,7 +343,25 @@ def as_alpha(alpha, n_targets: int) -> np.ndarray:
 
 
 def check_positive_integer(value, name: str) -> int:
-    """A positive Python integer."""
+    """A positive Python integer.
+
+    Parameters
+    ----------
+    value : int
+        As users give it, NumPy's too.
+    name : str
+        What errors call it.
+
+    Returns
+    -------
+    int
+        The same.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
         raise ValueError(f"{name}={value!r}; it must be a positive integer.")
     if value < 1:
@@ -232,7 +370,20 @@ def check_positive_integer(value, name: str) -> int:
 
 
 def refuse_one_unnamed(cross_moment, exclude_own) -> None:
-    """Refuse a single target whose own source nobody named: it would be source 0 without a word."""
+    """Refuse a single target whose own source nobody named: it would be source 0 without a word.
+
+    Parameters
+    ----------
+    cross_moment : array, optional
+        B.
+    exclude_own : bool or sequence of int
+        As users give it.
+
+    Raises
+    ------
+    ValueError
+        Where the source that is left out must be named.
+    """
     if cross_moment is not None and exclude_own is True and np.shape(cross_moment)[1:] == (1,):
         raise ValueError(
             "Y is one category, and exclude_own=True would leave out source 0; name the source to "

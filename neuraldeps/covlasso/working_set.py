@@ -70,7 +70,22 @@ class State(NamedTuple):
 
 
 def make_state(n_sources: int, n_columns: int, capacity: int) -> State:
-    """Buffers for at most `n_columns` columns and `capacity` active categories."""
+    """Buffers for at most `n_columns` columns and `capacity` active categories.
+
+    Parameters
+    ----------
+    n_sources : int
+        Sources, the length of a column.
+    n_columns : int
+        Most columns.
+    capacity : int
+        Most active categories.
+
+    Returns
+    -------
+    State
+        Empty.
+    """
     return State(
         first=np.array([ALL_COLUMNS, *FIRST_COLUMNS]),
         n_columns=np.zeros(1, np.int64),

@@ -46,6 +46,7 @@ def solve_best_subset(
     width, proven_size
         As in `neuraldeps.best_subset.best_subsets`.
     n_threads : int
+        Threads; no number depends on it.
 
     Returns
     -------

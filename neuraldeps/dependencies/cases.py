@@ -63,7 +63,20 @@ class Case:
         return list(dict.fromkeys([self.category.code, *sources]))
 
     def equation(self, estimator: str, *, with_character: bool = True) -> str:
-        """The right-hand side, largest coefficient first: ``0.240 EXCLAMATION MARK (!) - ...``."""
+        """The right-hand side, largest coefficient first: ``0.240 EXCLAMATION MARK (!) - ...``.
+
+        Parameters
+        ----------
+        estimator : str
+            One of `ESTIMATORS`.
+        with_character : bool
+            Whether a name is followed by its character.
+
+        Returns
+        -------
+        str
+            On one line.
+        """
         if not self.terms[estimator]:
             return "0"
         text = ""
@@ -141,7 +154,22 @@ def choose_case(
 
 
 def describe_case(evaluation: xr.Dataset, position: int, size_position: int) -> Case:
-    """Read one dependency and its numbers on both splits."""
+    """Read one dependency and its numbers on both splits.
+
+    Parameters
+    ----------
+    evaluation : xarray.Dataset
+        Evaluation store of an ordered pair.
+    position : int
+        Of the target, along `target_category`.
+    size_position : int
+        Of the size, along `support_size`.
+
+    Returns
+    -------
+    Case
+        By every estimator.
+    """
     at = evaluation.isel(target_category=position, support_size=size_position)
     splits = [str(split) for split in evaluation.split.values]
     metrics = {
@@ -280,6 +308,16 @@ def _chosen_case(
 
 def pair_of(networks: Mapping[str, Any]) -> str:
     """The name of an ordered pair of networks, as in files' names and in the configuration.
+
+    Parameters
+    ----------
+    networks : mapping
+        With `source` and `target`, such as a store's attributes.
+
+    Returns
+    -------
+    str
+        ``source--target``.
 
     Examples
     --------

@@ -12,7 +12,22 @@ from neuraldeps.stores.layouts import CHORD
 def draw_categories(
     n: int, n_base: int, n_targets: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw base and target categories, disjoint, each in ascending order."""
+    """Draw base and target categories, disjoint, each in ascending order.
+
+    Parameters
+    ----------
+    n : int
+        All categories.
+    n_base, n_targets : int
+        How many of each.
+    seed : int
+        Of the draw.
+
+    Returns
+    -------
+    tuple of ndarray of int64
+        Base and target categories.
+    """
     drawn = np.random.default_rng(seed).permutation(n)
     return np.sort(drawn[:n_base]), np.sort(drawn[n_base : n_base + n_targets])
 

@@ -45,6 +45,17 @@ def pose(
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """The problem of target categories `batch::batches` of a pair, as solvers take it.
 
+    Parameters
+    ----------
+    source_path, target_path, pair_path : str
+        Moment stores of the source network, of the target network, and of the two.
+    models : tuple of str
+        Names of the two networks.
+    batch, batches : int
+        Which strided batch of the targets.
+    exclude_own : bool
+        Whether, between networks, the category of the target's index is no source.
+
     Returns
     -------
     ndarray, shape (n, n), float64
@@ -95,6 +106,7 @@ def solve_covlasso(
         Further penalties, in scikit-learn's meaning (lambda / 2, squared logits), and relative
         to each target's alpha_max.
     n_threads : int
+        Threads; no number depends on it.
 
     Returns
     -------
@@ -228,7 +240,20 @@ def _at_penalties(solutions: Sequence[CovLassoSolution], n_targets: int) -> dict
 
 
 def coordinates_of(stores: Mapping[str, xr.Dataset], targets: np.ndarray) -> dict[str, Any]:
-    """Source categories and the chosen target categories, from two moment stores."""
+    """Source categories and the chosen target categories, from two moment stores.
+
+    Parameters
+    ----------
+    stores : mapping of str to xarray.Dataset
+        Moment stores by `source` and `target`.
+    targets : ndarray of int
+        Target categories.
+
+    Returns
+    -------
+    dict
+        Coordinates of both sides, as layouts name them.
+    """
     coords: dict[str, Any] = {}
     for side, store in stores.items():
         for name, value in store.coords.items():
@@ -239,7 +264,18 @@ def coordinates_of(stores: Mapping[str, xr.Dataset], targets: np.ndarray) -> dic
 
 
 def largest_relative_gap(path: CovLassoPath) -> float:
-    """The worst certificate of a path: duality gap over the target's second moment."""
+    """The worst certificate of a path: duality gap over the target's second moment.
+
+    Parameters
+    ----------
+    path : CovLassoPath
+        Paths of some targets.
+
+    Returns
+    -------
+    float
+        Of no unit.
+    """
     power = path.target_second_moment[:, None]
     relative = np.divide(
         path.dual_gap,

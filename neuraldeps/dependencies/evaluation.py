@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from neuraldeps.dependencies.candidates import Candidates
 from neuraldeps.dependencies.covlasso import cross_moment
-from neuraldeps.dependencies.scoring import EPSILON, Candidates, Evaluation, evaluate
+from neuraldeps.dependencies.scoring import EPSILON, Evaluation, evaluate
 from neuraldeps.errors import StoreError
 from neuraldeps.estimators import ESTIMATORS, WITH_PENALTY, Solutions, Solved
 from neuraldeps.logits.store import LogitsFile, check_partners, labels_of
@@ -46,6 +47,7 @@ def evaluate_dependencies(
         Labelled images that at least one category needs in a split of which some images have no
         label; otherwise that split is judged on pseudo-positives, as `evaluate` says.
     n_threads : int
+        Threads; no number depends on it.
 
     Returns
     -------

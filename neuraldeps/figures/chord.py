@@ -47,6 +47,16 @@ def arrange(coef: np.ndarray) -> np.ndarray:
     """Order of the base categories around the ring: near the targets that they serve.
 
     Those that serve none are spread evenly between the others.
+
+    Parameters
+    ----------
+    coef : ndarray, shape (target, base), float64
+        Coefficients; 0 is no source.
+
+    Returns
+    -------
+    ndarray of int64, shape (base,)
+        Positions of base categories, in order.
     """
     n_targets, n_base = coef.shape
     weight = np.abs(coef)
@@ -154,7 +164,22 @@ def _ring(circos: Circos, coef: np.ndarray, base: Sequence[Category], unit: floa
 
 
 def arcs(coef: np.ndarray, size: float, unit: float) -> list[tuple[float, float, float]]:
-    """Start, end and value of every target's arc in a sector, centred in it."""
+    """Start, end and value of every target's arc in a sector, centred in it.
+
+    Parameters
+    ----------
+    coef : ndarray, shape (target,), float64
+        Coefficients of one base category in every target.
+    size : float
+        Length of its sector.
+    unit : float
+        Length of an arc per unit of a coefficient.
+
+    Returns
+    -------
+    list of tuple of float
+        By target, those that the category serves.
+    """
     lengths = unit * np.abs(coef)
     edges = (size - lengths.sum()) / 2 + np.concatenate([[0.0], np.cumsum(lengths)])
     edges = np.clip(edges, 0, size)
@@ -231,7 +256,20 @@ def _overlap(left: Bbox, right: Bbox) -> float:
 
 
 def target_angles(circos: Circos, coef: np.ndarray) -> np.ndarray:
-    """Even angles for the targets, turned as a whole towards the base categories they are made of."""
+    """Even angles for the targets, turned as a whole towards the base categories they are made of.
+
+    Parameters
+    ----------
+    circos : Circos
+        The ring, laid out.
+    coef : ndarray, shape (target, base), float64
+        Coefficients; 0 is no source.
+
+    Returns
+    -------
+    ndarray, shape (target,), float64
+        In degrees.
+    """
     n_targets = len(coef)
     even = 2 * np.pi * np.arange(n_targets) / n_targets
     middle = np.array([sector.x_to_rad(sector.center) for sector in circos.sectors])

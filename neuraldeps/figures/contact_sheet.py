@@ -86,7 +86,18 @@ def choose_rows(
 
 
 def mosaic(tiles: np.ndarray) -> np.ndarray:
-    """Put tiles (row, column, y, x) side by side, one pixel of paper between them, ink dark."""
+    """Put tiles (row, column, y, x) side by side, one pixel of paper between them, ink dark.
+
+    Parameters
+    ----------
+    tiles : ndarray, shape (row, column, y, x), uint8
+        Brightness of the ink.
+
+    Returns
+    -------
+    ndarray, shape (y, x), uint8
+        One picture.
+    """
     rows, columns, height, width = tiles.shape
     sheet = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1), 255, np.uint8)
     for row in range(rows):
@@ -162,6 +173,16 @@ def plot_contact_sheet(sheet: ContactSheet) -> Figure:
 
 def face_name(face: str) -> str:
     """Words of a font's file name.
+
+    Parameters
+    ----------
+    face : str
+        A font's file name, without folder.
+
+    Returns
+    -------
+    str
+        For people.
 
     Examples
     --------

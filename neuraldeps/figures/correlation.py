@@ -103,7 +103,15 @@ def plot_correlation(rows: Sequence[tuple[str, str, Sequence[Correlation]]]) -> 
 
 
 def draw_correlation(axes: Axes, correlation: Correlation) -> None:
-    """Draw one target: sources in the solution filled, the others as small grey dots on zero."""
+    """Draw one target: sources in the solution filled, the others as small grey dots on zero.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where it is drawn.
+    correlation : Correlation
+        One target.
+    """
     size, coef = np.abs(correlation.correlation), correlation.coef
     held, below = coef != 0, size < correlation.alpha
     axes.axvspan(0, correlation.alpha, color=INK, alpha=0.06, linewidth=0)

@@ -18,6 +18,15 @@ LIMITS = (0.1, 0.2, 0.3)  # relative errors that a category is held to
 def error_quartiles(evaluation: xr.Dataset, split: str, estimator: str) -> np.ndarray:
     """Quartiles over the categories of the relative error on positive images, in percent.
 
+    Parameters
+    ----------
+    evaluation : xarray.Dataset
+        Evaluation store.
+    split : str
+        The split that judges.
+    estimator : str
+        One of `ESTIMATORS`.
+
     Returns
     -------
     ndarray, shape (3, support_size)
@@ -167,7 +176,18 @@ def plot_share_within(evaluations: Sequence[xr.Dataset], test: str) -> Figure:
 
 
 def is_within(evaluation: xr.Dataset) -> bool:
-    """Whether both networks of a pair are the same."""
+    """Whether both networks of a pair are the same.
+
+    Parameters
+    ----------
+    evaluation : xarray.Dataset
+        Any store of a pair.
+
+    Returns
+    -------
+    bool
+        Whether source and target have one name.
+    """
     return bool(evaluation.attrs["source"] == evaluation.attrs["target"])
 
 
@@ -185,7 +205,17 @@ def _draw_shares(axes: Axes, group: Sequence[xr.Dataset], test: str, limit: floa
 
 
 def draw_errors(axes: Axes, evaluation: xr.Dataset, fit: str, test: str) -> None:
-    """Draw one pair."""
+    """Draw one pair.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where it is drawn.
+    evaluation : xarray.Dataset
+        Evaluation store of the pair.
+    fit, test : str
+        Splits, drawn dashed and solid.
+    """
     sizes = evaluation.support_size.values
     for name, estimator in ESTIMATORS.items():
         color, label = estimator.color, estimator.label

@@ -28,7 +28,18 @@ INSET = 0.34  # of the axes' width
 
 
 def angles(n: int) -> np.ndarray:
-    """Directions of n nodes, none of them straight down, where the centre's own name stands."""
+    """Directions of n nodes, none of them straight down, where the centre's own name stands.
+
+    Parameters
+    ----------
+    n : int
+        How many.
+
+    Returns
+    -------
+    ndarray, shape (n,), float64
+        In radians.
+    """
     first = np.pi / 2 if n % 2 else np.pi / 2 + np.pi / n
     return first + 2 * np.pi * np.arange(n) / max(n, 1)
 
@@ -46,7 +57,9 @@ def draw_star(
     Parameters
     ----------
     axes : Axes
+        Where it is drawn.
     case : Case
+        What is drawn.
     estimator : str
         One of `ESTIMATORS`, whose coefficients and accuracies are shown.
     split : str

@@ -62,7 +62,18 @@ MINUS = "\N{MINUS SIGN}"
 
 
 def styled(draw: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
-    """Draw a figure in the common look, whatever Matplotlib is set to."""
+    """Draw a figure in the common look, whatever Matplotlib is set to.
+
+    Parameters
+    ----------
+    draw : callable
+        Draws a figure.
+
+    Returns
+    -------
+    callable
+        The same, under the style.
+    """
 
     @functools.wraps(draw)
     def drawn(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Figure:
@@ -73,7 +84,13 @@ def styled(draw: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
 
 
 def glyph_font() -> FontProperties:
-    """The DejaVu Sans that Matplotlib ships, whatever fonts the machine has."""
+    """The DejaVu Sans that Matplotlib ships, whatever fonts the machine has.
+
+    Returns
+    -------
+    FontProperties
+        For characters of any script that it has.
+    """
     return FontProperties(fname=Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf"))
 
 
@@ -95,12 +112,35 @@ def save_figure(figure: Figure, png: str, svg: str) -> None:
 
 
 def pair_title(source: str, target: str) -> str:
-    """``resnet18`` within a network, ``resnet18 → swin`` between two."""
+    """``resnet18`` within a network, ``resnet18 → swin`` between two.
+
+    Parameters
+    ----------
+    source, target : str
+        Names of networks.
+
+    Returns
+    -------
+    str
+        For a title.
+    """
     return source if source == target else f"{source} {ARROW} {target}"
 
 
 def signed(value: float, digits: int = 2) -> str:
     """A number with a true minus sign, and one digit at least that is not zero.
+
+    Parameters
+    ----------
+    value : float
+        Any number.
+    digits : int
+        After the point, more where all of them would be zero.
+
+    Returns
+    -------
+    str
+        For a label.
 
     Examples
     --------
@@ -114,17 +154,57 @@ def signed(value: float, digits: int = 2) -> str:
 
 
 def wrapped(text: str, width: int, lines: int = 3) -> str:
-    """Break a name into lines; an ellipsis stands for what does not fit."""
+    """Break a name into lines; an ellipsis stands for what does not fit.
+
+    Parameters
+    ----------
+    text : str
+        A name.
+    width : int
+        Most characters of a line.
+    lines : int
+        Most lines.
+
+    Returns
+    -------
+    str
+        With line breaks.
+    """
     return textwrap.fill(text, width, max_lines=lines, placeholder=" \N{HORIZONTAL ELLIPSIS}")
 
 
 def sign_color(value: float) -> str:
-    """Blue above zero, vermillion below."""
+    """Blue above zero, vermillion below.
+
+    Parameters
+    ----------
+    value : float
+        A coefficient.
+
+    Returns
+    -------
+    str
+        A colour, as Matplotlib takes it.
+    """
     return POSITIVE if value >= 0 else NEGATIVE
 
 
 def draw_glyph(axes: Axes, x: float, y: float, em: float, character: str, **patch: Any) -> None:
-    """Draw a character centred on its own ink, `em` data units to the em; axes of equal aspect."""
+    """Draw a character centred on its own ink, `em` data units to the em; axes of equal aspect.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where it is drawn.
+    x, y : float
+        Centre, data units.
+    em : float
+        Size, data units.
+    character : str
+        One character.
+    **patch
+        Passed to Matplotlib's `PathPatch`.
+    """
     path = TextPath((0, 0), character, size=100, prop=glyph_font())
     box = path.get_extents()
     move = Affine2D().translate(-(box.x0 + box.x1) / 2, -(box.y0 + box.y1) / 2)
@@ -145,7 +225,25 @@ def draw_node(
     color: str = INK,
     zorder: float = 3,
 ) -> None:
-    """Draw a category as a disk with its character, or a picture of it, inside."""
+    """Draw a category as a disk with its character, or a picture of it, inside.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where it is drawn.
+    x, y : float
+        Centre, data units.
+    radius : float
+        Data units.
+    category : Category
+        Whose character or name it is.
+    picture : ndarray, optional
+        An image of the category, in place of its character.
+    color : str
+        Of the rim.
+    zorder : float
+        As Matplotlib takes it.
+    """
     disk = Circle((x, y), radius, facecolor=PAPER, edgecolor=color, linewidth=1.8, zorder=zorder)
     axes.add_patch(disk)
     if category.character is not None:

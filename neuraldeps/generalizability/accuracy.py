@@ -21,10 +21,13 @@ def classified_rightly(
     Parameters
     ----------
     base_logits : ndarray, shape (image, n_base)
+        Logits of the base network.
     new_logits : ndarray, shape (image, n_new)
+        W f of the same images.
     label : ndarray of int64, shape (image,)
         Among all categories; -1 where there is none, and no classifier is right.
     split : Split
+        Base and new categories.
     binary : bool
         Whether the task is to tell new categories from the others: right is whether a new
         logit wins where it should, and nothing is restricted.
@@ -55,6 +58,7 @@ def group_accuracy(right: np.ndarray, is_new: np.ndarray) -> np.ndarray:
     right : ndarray of bool, shape (image, 2)
         Of images that have a label; see `classified_rightly`.
     is_new : ndarray of bool, shape (image,)
+        Whether the label is a new category.
 
     Returns
     -------

@@ -35,7 +35,9 @@ def evaluate_new_categories(
         Stores of the logits of the base network, and of one that knows all categories, of the same
         images.
     split : Split
+        Base and new categories.
     model : str
+        Name of the network.
     seed : int
         Of the split; for the attributes.
     binary : bool

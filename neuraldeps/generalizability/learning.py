@@ -98,6 +98,7 @@ def learn(
     logits : TrainingLogits
         Of the images that the cross-entropy runs over.
     n_new : int
+        New categories.
     penalty, strength
         See `Variant`.
     start : ndarray, shape (n_new, n_base), optional
@@ -209,7 +210,9 @@ def learn_variant(
     logits : TrainingLogits
         Of all training images.
     n_new : int
+        New categories.
     variant : Variant
+        Its images, penalty and strengths.
     held_out : ndarray of bool, shape (image,)
         Images of all categories, base and new, on which the strengths compete; the winner, the
         largest among equals, is then learned on all training images.
@@ -266,6 +269,7 @@ def check_images(variant: Variant, is_new: np.ndarray, held_out: np.ndarray) -> 
     Parameters
     ----------
     variant : Variant
+        Its images, penalty and strengths.
     is_new, held_out : ndarray of bool, shape (image,)
         Whether an image shows a new category, and whether strengths compete on it.
 

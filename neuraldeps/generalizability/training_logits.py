@@ -70,11 +70,17 @@ class TrainingLogits:
         label : ndarray of int64, shape (sample,)
             -1 where there is none.
         split : Split
+            Base and new categories.
         images : ndarray of int64, optional
             Samples to learn from, all with a label; by default every sample that has one. No other
             is read.
         binary : bool
             Whether images of base categories are right as soon as no new category wins.
+
+        Returns
+        -------
+        TrainingLogits
+            Of the images to learn from.
         """
         images = np.flatnonzero(label >= 0) if images is None else images
         label = label[images]
@@ -101,7 +107,18 @@ class TrainingLogits:
         return (self.features if self.basis is None else self.basis).shape[1]
 
     def take(self, images: np.ndarray) -> "TrainingLogits":
-        """Some of the images, by index or by mask; their features stay where they are."""
+        """Some of the images, by index or by mask; their features stay where they are.
+
+        Parameters
+        ----------
+        images : ndarray of int64 or bool
+            Which of them.
+
+        Returns
+        -------
+        TrainingLogits
+            A view.
+        """
         taken = np.arange(len(self.label)) if self.taken is None else self.taken
         return replace(
             self,
@@ -113,15 +130,48 @@ class TrainingLogits:
         )
 
     def lower(self, weights: np.ndarray) -> np.ndarray:
-        """Turn `W` (n_new, n_base) into coefficients (rank, n_new) of the features."""
+        """Turn `W` (n_new, n_base) into coefficients (rank, n_new) of the features.
+
+        Parameters
+        ----------
+        weights : ndarray, shape (n_new, n_base), float64
+            W.
+
+        Returns
+        -------
+        ndarray, shape (rank, n_new), float64
+            Coefficients.
+        """
         return weights.T if self.basis is None else self.basis @ weights.T
 
     def lift(self, coefficients: np.ndarray) -> np.ndarray:
-        """Turn a gradient or coefficients (rank, n_new) of the features into those of `W`."""
+        """Turn a gradient or coefficients (rank, n_new) of the features into those of `W`.
+
+        Parameters
+        ----------
+        coefficients : ndarray, shape (rank, n_new), float64
+            Of the features.
+
+        Returns
+        -------
+        ndarray, shape (n_new, n_base), float64
+            Of the base logits.
+        """
         return coefficients.T if self.basis is None else coefficients.T @ self.basis
 
     def loss(self, coefficients: np.ndarray) -> float:
-        """Mean cross-entropy; see `loss_and_gradient`."""
+        """Mean cross-entropy; see `loss_and_gradient`.
+
+        Parameters
+        ----------
+        coefficients : ndarray, shape (rank, n_new), float64
+            Of the features.
+
+        Returns
+        -------
+        float
+            In nats.
+        """
         parts = (self._forward(rows, coefficients) for rows in self._rows())
         return sum(loss for loss, *_ in parts) / len(self.label)
 
@@ -156,6 +206,18 @@ class TrainingLogits:
 
         ``u = scale (p - y)``, with `p` the softmax and `y` the label, is a dual point, of value
         minus the mean of ``c sum_new u + sum q log q``, where ``q = u + y`` sums to one.
+
+        Parameters
+        ----------
+        coefficients : ndarray, shape (rank, n_new), float64
+            Of the features.
+        scale : float
+            The factor, at most 1.
+
+        Returns
+        -------
+        float
+            In nats: at most the least loss.
         """
         total = 0.0
         for rows in self._rows():
@@ -170,7 +232,18 @@ class TrainingLogits:
         return -total / len(self.label)
 
     def accuracy(self, weights: np.ndarray) -> float:
-        """Share of images that ``[f; W f]`` classifies rightly; a base category wins a tie."""
+        """Share of images that ``[f; W f]`` classifies rightly; a base category wins a tie.
+
+        Parameters
+        ----------
+        weights : ndarray, shape (n_new, n_base), float64
+            W.
+
+        Returns
+        -------
+        float
+            From 0 to 1.
+        """
         coefficients, right = self.lower(weights), 0
         for rows in self._rows():
             new = self._block(rows) @ coefficients

@@ -34,6 +34,7 @@ def fit_new_categories(
     logits : str
         Store of the base network's logits of training images.
     split : Split
+        Name of the split that W is learned on.
     variants : mapping of str to mapping
         Fields of `Variant` by the variants' names.
     samples_per_category : int, optional
@@ -43,6 +44,7 @@ def fit_new_categories(
     binary : bool
         Whether to tell new categories from the others, on a balanced set of images.
     model : str
+        Name of the network.
     seed : int
         Of the split; for the attributes.
 

@@ -34,11 +34,28 @@ class TarImages:
         self.path, self._paths, self._spans = path, found.paths, found.spans
 
     def filenames(self) -> list[str]:
-        """Names of all images, in the order of their positions."""
+        """Names of all images, in the order of their positions.
+
+        Returns
+        -------
+        list of str
+            Paths within the tar file.
+        """
         return self._paths
 
     def open(self, position: int) -> BinaryIO:
-        """Open an image's file; processes that read at the same time do not disturb each other."""
+        """Open an image's file; processes that read at the same time do not disturb each other.
+
+        Parameters
+        ----------
+        position : int
+            Of the image.
+
+        Returns
+        -------
+        file
+            Its bytes.
+        """
         begin, size = self._spans[position]
         with open(self.path, "rb") as file:
             file.seek(begin)
@@ -51,6 +68,7 @@ def list_tar(path: str, key: str) -> Found:
     Parameters
     ----------
     path : str
+        The tar file.
     key : str
         The configuration key of the split, for error messages.
 

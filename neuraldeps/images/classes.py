@@ -55,10 +55,16 @@ def load_categories(
         A subset of timm's `ImageNetInfo` (``imagenet-1k``, ``imagenet-21k-miil``, ...) or a CSV with
         the columns code and name; by default the class names that the images come with.
     n_categories : int
+        How many there must be.
     classes : mapping, optional
         Class names of the images and their numbers.
     empty : mapping, optional
         Folders without an image and what is in them, for error messages.
+
+    Returns
+    -------
+    Categories
+        Codes and names, in the order of the logits.
 
     Raises
     ------
@@ -119,6 +125,7 @@ def match_classes(
     classes : mapping of str to int
         Class names (folders' names, synsets) and the source's numbers.
     categories : Categories
+        Codes and names, in the order of the logits.
     key : str
         The configuration key of the split, for error messages.
     in_order : bool
@@ -187,6 +194,7 @@ def match_labels(
     lines : sequence of int
         Where each stands.
     categories : Categories
+        Codes and names, in the order of the logits.
     where : str
         Key and file, for error messages.
 
@@ -231,7 +239,9 @@ def find_meanings(words: Iterable[str], categories: Categories) -> dict[str, lis
     Parameters
     ----------
     words : iterable of str
+        Class names that came with the images.
     categories : Categories
+        Codes and names, in the order of the logits.
 
     Returns
     -------

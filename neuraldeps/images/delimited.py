@@ -41,10 +41,16 @@ def read_rows(path: str, key: str, wanted: Sequence[str], optional: Sequence[str
     Parameters
     ----------
     path : str
+        The table.
     key : str
         The configuration key that names the table, for error messages.
     wanted, optional : sequence of str
         Names of columns, in lower case, that must and that may be there.
+
+    Returns
+    -------
+    Rows
+        Values by column, and where each row stands.
 
     Raises
     ------
@@ -84,7 +90,18 @@ def read_rows(path: str, key: str, wanted: Sequence[str], optional: Sequence[str
 
 
 def repeated(values: Sequence[str]) -> list[str]:
-    """Values that are there more than once."""
+    """Values that are there more than once.
+
+    Parameters
+    ----------
+    values : sequence of str
+        In any order.
+
+    Returns
+    -------
+    list of str
+        Each once, in order.
+    """
     return [value for value, count in Counter(values).items() if count > 1]
 
 

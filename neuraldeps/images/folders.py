@@ -24,6 +24,7 @@ def list_folder(root: str, key: str) -> Found:
     Parameters
     ----------
     root : str
+        The folder.
     key : str
         The configuration key of the split, for error messages.
 

@@ -116,6 +116,7 @@ def draw_bitmaps(glyphs: Sequence[Glyph], faces: Sequence[str] = FACES) -> np.nd
     Parameters
     ----------
     glyphs : sequence of Glyph
+        Characters and fonts.
     faces : sequence of str
         File names, without suffix, of the fonts that matplotlib ships.
 
@@ -266,6 +267,7 @@ def _distances(bitmaps: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     bitmaps : ndarray, shape (glyph, face, CANVAS, CANVAS), uint8
+        Brightness of the ink.
 
     Returns
     -------

@@ -49,10 +49,16 @@ def list_table(
     root : str, optional
         Folder that its paths are relative to; by default the working directory.
     categories : Categories
+        Codes and names, in the order of the logits.
     key : str
         The configuration key of the split, for error messages.
     labelled : bool
         Whether labels are wanted.
+
+    Returns
+    -------
+    Listing
+        Paths, labels and positions of the images.
 
     Raises
     ------
@@ -98,6 +104,7 @@ def choose_images(labels: np.ndarray, spec: Mapping[str, Any], seed: int, split:
         `samples` in total, or `samples_per_category` (images without a label are left out); all
         images by default.
     seed : int
+        Of all that is drawn.
     split : str
         Its name: each split has draws of its own.
 
@@ -156,6 +163,7 @@ def index_images(
     categories, n_categories
         See `load_categories`.
     seed : int
+        Of all that is drawn.
     of_fit : Categories, optional
         Where `categories` names none: those of the images that CovLasso is solved on, which all
         splits share. By default the images' own.
@@ -215,6 +223,7 @@ def index_balanced(
         Images of either kind to learn from, of the split's. To judge as many, or as there are, of
         those that the split's own source holds besides.
     seed : int
+        Of all that is drawn.
 
     Returns
     -------

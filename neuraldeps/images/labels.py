@@ -6,6 +6,18 @@ import numpy as np
 def position_among(categories: np.ndarray, label: np.ndarray) -> np.ndarray:
     """Position of each label among some ascending categories, -1 where it is none of them.
 
+    Parameters
+    ----------
+    categories : ndarray of int, shape (k,)
+        In ascending order.
+    label : ndarray of int, shape (sample,)
+        Labels, -1 where there is none.
+
+    Returns
+    -------
+    ndarray of int64, shape (sample,)
+        From 0.
+
     Examples
     --------
     >>> position_among(np.array([2, 5]), np.array([5, 3, 2, 9]))
@@ -22,8 +34,14 @@ def rank_within_label(label: np.ndarray, view: np.ndarray | None = None) -> np.n
     Parameters
     ----------
     label : ndarray of int, shape (sample,)
+        Category of each image, -1 where there is none.
     view : ndarray of int, shape (sample,), optional
         Number of a sample among the views of its image, which follow one another from 0.
+
+    Returns
+    -------
+    ndarray of int64, shape (sample,)
+        From 0.
 
     Examples
     --------

@@ -28,6 +28,20 @@ LITTER |= {"thumbs.db", "ehthumbs.db", "desktop.ini"}
 def find_split(root: str, split: str, key: str) -> str:
     """Folder of a split as timm finds it: by its name, or by another name for the same.
 
+    Parameters
+    ----------
+    root : str
+        Folder of the data set.
+    split : str
+        Name of the split.
+    key : str
+        The configuration key of the split, for error messages.
+
+    Returns
+    -------
+    str
+        Path of the folder.
+
     Raises
     ------
     InputError
@@ -87,6 +101,11 @@ def find_images(spec: Mapping[str, Any], key: str) -> Found:
     key : str
         The configuration key of the split, for error messages.
 
+    Returns
+    -------
+    Found
+        Paths and class names.
+
     Raises
     ------
     InputError
@@ -118,6 +137,15 @@ def find_images(spec: Mapping[str, Any], key: str) -> Found:
 
 def check_splits(found: Found, root: str, key: str) -> None:
     """Refuse a folder or tar file that holds several splits where none is named.
+
+    Parameters
+    ----------
+    found : Found
+        What was listed.
+    root : str
+        Folder or tar file.
+    key : str
+        The configuration key of the split, for error messages.
 
     Raises
     ------

@@ -15,14 +15,12 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, default_colla
 from neuraldeps.errors import InputError, first_line
 from neuraldeps.images.archives import TarImages
 from neuraldeps.images.labels import position_among, rank_within_label
+from neuraldeps.images.pixels import eight_bits
 from neuraldeps.images.protocol import Range
 from neuraldeps.images.sources import open_indexed
 from neuraldeps.stores import fingerprint, open_store
 
 Batch = Tensor | str
-# formats whose 16 bits go from black at 0 to white at 65535; none where a data set decodes itself
-WIDE = {"PNG", "PPM", "TIFF", "JPEG2000", None}
-TIFF_BITS, TIFF_PHOTOMETRIC = 258, 262
 TRANSFORM = ("input_size", "interpolation", "mean", "std", "crop_pct", "crop_mode")
 
 
@@ -74,6 +72,18 @@ class IndexedPhotos:
         """Read ranges of images, each in batches of its own: the range's number, and pixels.
 
         The workers start here, before any thread does.
+
+        Parameters
+        ----------
+        ranges : sequence of tuple of int
+            First image and one past the last, of each range.
+        size : int
+            Most images of a batch.
+
+        Yields
+        ------
+        tuple of int and ndarray
+            Number of the range, and (image, channel, y, x) uint8.
 
         Raises
         ------
@@ -155,11 +165,28 @@ class TrainingPhotos:
         return len(self._train)
 
     def epoch(self, epoch: int) -> Dataset:
-        """Images of one epoch, all augmented."""
+        """Images of one epoch, all augmented.
+
+        Parameters
+        ----------
+        epoch : int
+            From 0; each has its own augmentations.
+
+        Returns
+        -------
+        Dataset
+            Of pixels and label.
+        """
         return self._train.in_view(epoch + 1)
 
     def validation(self) -> Dataset:
-        """Images to watch the training with, as the network is evaluated on them."""
+        """Images to watch the training with, as the network is evaluated on them.
+
+        Returns
+        -------
+        Dataset
+            Of pixels and label.
+        """
         return self._valid
 
 
@@ -168,48 +195,6 @@ class _Rows:
 
     def __init__(self, path: np.ndarray, position: np.ndarray, view: np.ndarray) -> None:
         self.path, self.position, self.view = path, position, view
-
-
-def eight_bits(image: Image.Image, mode: str) -> Image.Image:
-    """Convert an image of any mode to 8 bits per channel.
-
-    Parameters
-    ----------
-    image : Image
-        Of an animation the first image. Transparency is dropped and the camera's note of how it was
-        held is ignored, as in timm and torchvision.
-    mode : {"RGB", "L"}
-
-    Returns
-    -------
-    Image
-        16-bit grey is scaled (65535 to 255, by its higher byte, as Pillow reads 16-bit colour), where
-        Pillow's own conversion makes white of all above 255.
-
-    Raises
-    ------
-    ValueError
-        If the file does not tell which value is white: 32-bit integers and floats.
-    """
-    if image.mode == mode:
-        return image
-    if image.mode == "LAB":  # which goes to grey by way of colour
-        image = image.convert("RGB")
-    is_wide = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM")
-    if is_wide and image.format in WIDE:
-        values = np.asarray(image)
-        tags = getattr(image, "tag_v2", {})
-        if tags.get(TIFF_BITS) == (12,):
-            values = values << 4
-        if tags.get(TIFF_PHOTOMETRIC) == 0:  # white is 0
-            values = 65535 - values
-        return Image.fromarray((values >> 8).astype(np.uint8)).convert(mode)
-    if image.mode[0] in "IF":
-        raise ValueError(
-            f"mode {image.mode} of {image.format}: it does not tell which value is white; "
-            "save it with 8 or 16 bits"
-        )
-    return image.convert(mode)
 
 
 class _Transform:

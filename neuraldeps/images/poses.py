@@ -58,7 +58,18 @@ class Posed(Dataset):
 
     @staticmethod
     def collate(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Leave a batch as it is."""
+        """Leave a batch as it is.
+
+        Parameters
+        ----------
+        batch : tuple of Tensor
+            Pixels and labels.
+
+        Returns
+        -------
+        tuple of Tensor
+            The same.
+        """
         return batch
 
 
@@ -87,11 +98,28 @@ class PosedGlyphs:
         return len(self.bitmaps) * self.per_category
 
     def epoch(self, epoch: int) -> Posed:
-        """Images of one epoch."""
+        """Images of one epoch.
+
+        Parameters
+        ----------
+        epoch : int
+            From 0; each has its own poses.
+
+        Returns
+        -------
+        Posed
+            In batches.
+        """
         return pose_all(self.bitmaps, self.per_category, self.size, self.seed, "train", epoch)
 
     def validation(self) -> Posed:
-        """Images to watch the training with."""
+        """Images to watch the training with.
+
+        Returns
+        -------
+        Posed
+            In batches.
+        """
         return pose_all(self.bitmaps, self.valid_per_category, self.size, self.seed, "valid")
 
 
@@ -103,6 +131,7 @@ def pose_all(bitmaps: Tensor, per_category: int, size: int, *stream: str | int) 
     bitmaps : Tensor, shape (category, face, y, x), uint8
         Ink 255 on 0.
     per_category : int
+        Images of every category.
     size : int
         Height and width of the images in pixels.
     *stream : str or int
@@ -136,6 +165,7 @@ def pose(glyphs: Tensor, size: int, generator: torch.Generator) -> Tensor:
     size : int
         Height and width of the results in pixels.
     generator : torch.Generator
+        What poses are drawn from.
 
     Returns
     -------
@@ -169,7 +199,18 @@ def pose(glyphs: Tensor, size: int, generator: torch.Generator) -> Tensor:
 
 
 def bitmap_tensor(bitmaps: np.ndarray) -> Tensor:
-    """Bitmaps of a store as a tensor of its own memory."""
+    """Bitmaps of a store as a tensor of its own memory.
+
+    Parameters
+    ----------
+    bitmaps : ndarray, shape (glyph, y, x), uint8
+        Of a store.
+
+    Returns
+    -------
+    Tensor, shape (glyph, 1, y, x), float32
+        From 0 to 1.
+    """
     return torch.from_numpy(np.ascontiguousarray(bitmaps))
 
 
@@ -191,9 +232,11 @@ def render_glyphs(
     split : str
         Name of the set; `ood` shows the characters that are kept out of distribution.
     samples_per_category : int
+        Images of every category.
     img_size : int
         Side of the images, pixels.
     seed : int
+        Of all that is drawn.
 
     Returns
     -------
@@ -256,6 +299,7 @@ def render_balanced(
     img_size : int
         Side of the images, pixels.
     seed : int
+        Of all that is drawn.
 
     Returns
     -------

@@ -21,6 +21,13 @@ class Images(Protocol):
     def stream(self, ranges: Sequence[Range], size: int) -> Iterator[tuple[int, np.ndarray]]:
         """Read ranges of images, each in batches of its own.
 
+        Parameters
+        ----------
+        ranges : sequence of tuple of int
+            First image and one past the last, of each range.
+        size : int
+            Most images of a batch.
+
         Yields
         ------
         int

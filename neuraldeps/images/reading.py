@@ -22,6 +22,11 @@ def open_images(path: str, data_config: Mapping[str, Any], workers: int = 0) -> 
     workers : int
         Processes that decode photos.
 
+    Returns
+    -------
+    Images
+        To be streamed.
+
     Raises
     ------
     StoreError

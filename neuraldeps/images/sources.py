@@ -58,6 +58,11 @@ def list_images(spec: Mapping[str, Any], key: str) -> Listing:
     key : str
         Its key, for error messages.
 
+    Returns
+    -------
+    Listing
+        Paths, class numbers and positions.
+
     Raises
     ------
     InputError
@@ -103,6 +108,11 @@ def open_source(spec: Mapping[str, Any], key: str) -> Any:
     key : str
         The configuration key of the split, for error messages.
 
+    Returns
+    -------
+    Any
+        A data set like torchvision's.
+
     Raises
     ------
     InputError
@@ -129,6 +139,18 @@ def open_source(spec: Mapping[str, Any], key: str) -> Any:
 
 def list_source(source: Any, key: str) -> Listing:
     """List the images of a source, without decoding them where it can be asked for a position.
+
+    Parameters
+    ----------
+    source : Any
+        As `open_source` gives it.
+    key : str
+        The configuration key of the split, for error messages.
+
+    Returns
+    -------
+    Listing
+        Paths, class numbers and positions.
 
     Raises
     ------
@@ -189,6 +211,11 @@ def open_indexed(
         See `open_source`.
     paths, positions : ndarray, shape (sample,)
         See `check_positions`.
+
+    Returns
+    -------
+    Any
+        A data set like torchvision's.
 
     Raises
     ------

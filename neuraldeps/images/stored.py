@@ -41,6 +41,18 @@ class StoredImages:
         """Read images `first` to `last` in batches (image, channel, y, x), uint8.
 
         Reads whole chunks of the store at a time, and cuts batches from them.
+
+        Parameters
+        ----------
+        first, last : int
+            First image, and one past the last.
+        size : int
+            Most images of a batch.
+
+        Yields
+        ------
+        ndarray, shape (image, channel, y, x), uint8
+            Pixels.
         """
         step = size * -(-self._array.chunks[0] // size)
         for start in range(first, last, step):
@@ -50,7 +62,20 @@ class StoredImages:
                 yield pixels[row : row + size]
 
     def stream(self, ranges: Sequence[Range], size: int) -> Iterator[tuple[int, np.ndarray]]:
-        """Read ranges of images, each in batches of its own: the range's number, and pixels."""
+        """Read ranges of images, each in batches of its own: the range's number, and pixels.
+
+        Parameters
+        ----------
+        ranges : sequence of tuple of int
+            First image and one past the last, of each range.
+        size : int
+            Most images of a batch.
+
+        Yields
+        ------
+        tuple of int and ndarray
+            Number of the range, and (image, channel, y, x) uint8.
+        """
         for number, (first, last) in enumerate(ranges):
             for pixels in self.batches(first, last, size):
                 yield number, pixels

@@ -20,8 +20,14 @@ def open_npy(path: str, key: str) -> np.ndarray:
     Parameters
     ----------
     path : str
+        The file.
     key : str
         The configuration key that gave the path, for error messages.
+
+    Returns
+    -------
+    ndarray
+        Read-only, in the file.
 
     Raises
     ------
@@ -79,7 +85,22 @@ def check_logits(array: Any, where: str, n_categories: int | None = None) -> Non
 
 
 def check_column(values: Any, where: str, length: int) -> None:
-    """Refuse values that are not one for each image, or for each category."""
+    """Refuse values that are not one for each image, or for each category.
+
+    Parameters
+    ----------
+    values : array
+        Labels, paths or names.
+    where : str
+        What errors call it.
+    length : int
+        How many there must be.
+
+    Raises
+    ------
+    InputError
+        If there are others.
+    """
     if values.shape != (length,):
         raise InputError(
             f"{where} has shape {values.shape}, its logits need ({length},); correct it"
@@ -87,7 +108,20 @@ def check_column(values: Any, where: str, length: int) -> None:
 
 
 def check_label_type(dtype: np.dtype, where: str) -> None:
-    """Refuse labels that are not integers."""
+    """Refuse labels that are not integers.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Of the labels.
+    where : str
+        What errors call them.
+
+    Raises
+    ------
+    InputError
+        If it is none of integers.
+    """
     if dtype.kind not in "iu":
         raise InputError(
             f"{where} holds {_kind(dtype)}; give each image's category as an integer, counted from "
@@ -134,6 +168,11 @@ def folder_state(path: str) -> str:
     """A digest of names, sizes and times of the files in a folder; of anything else nothing.
 
     A folder's own time does not change when a file deep in it is written over.
+
+    Parameters
+    ----------
+    path : str
+        A folder, or a file.
 
     Returns
     -------

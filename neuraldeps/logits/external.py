@@ -210,7 +210,9 @@ def copy_logits(array: Any, logits: ShardedArray, key: str, *, masked: Sequence[
     Parameters
     ----------
     array : array-like, shape (sample, category), floating
+        Logits (sample, category), in memory or in a file.
     logits : ShardedArray
+        The store to be.
     key : str
         The configuration key that gave the logits, for messages.
     masked : sequence of int

@@ -96,6 +96,7 @@ def prepare_extraction(
     path : str
         Declared path of the store of logits.
     options : ExtractionOptions
+        Checked options of the configuration.
     rows : int, optional
         Rows per shard.
     workers : int
@@ -162,9 +163,11 @@ def extract_logits(
     network : Module
         In evaluation mode. Moved to the device.
     images : Images
+        Pixels in batches.
     logits : ShardedArray
         See `lay_out_logits`. Not finished here: other parts may still be at work.
     options : ExtractionOptions
+        Checked options of the configuration.
     part, parts : int
         Which of how many strided parts of the shards: ``part, part + parts, ...``.
 
@@ -248,6 +251,11 @@ def reproducible(device: torch.device) -> Iterator[None]:
     ----------
     device : torch.device
         On a GPU PyTorch is also asked for deterministic algorithms, and warns where it has none.
+
+    Yields
+    ------
+    None
+        While it lasts.
     """
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
     before = cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32, matmul.allow_tf32
@@ -272,7 +280,20 @@ def _filled(pixels: np.ndarray, size: int) -> np.ndarray:
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """PyTorch's automatic mixed precision; none in float32."""
+    """PyTorch's automatic mixed precision; none in float32.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where the network runs.
+    precision : {"float32", "bfloat16", "float16"}
+        What it runs in.
+
+    Returns
+    -------
+    torch.autocast
+        A context.
+    """
     is_lower = precision != "float32"
     lower = getattr(torch, precision) if is_lower else None
     return torch.autocast(device.type, lower, enabled=is_lower)

@@ -111,7 +111,18 @@ class Cast:
 
 
 def masked_columns(array: Any) -> list[int]:
-    """Categories that are masked in the first image, as `copy_logits` finds them in all others."""
+    """Categories that are masked in the first image, as `copy_logits` finds them in all others.
+
+    Parameters
+    ----------
+    array : array, shape (image, category)
+        Logits, in memory or in a file.
+
+    Returns
+    -------
+    list of int
+        In rising order.
+    """
     return np.flatnonzero(_is_mask(np.asarray(array[:1], np.float64)[0])).tolist()
 
 
@@ -120,5 +131,16 @@ def _is_mask(logits: np.ndarray) -> np.ndarray:
 
 
 def listed(numbers: Iterable[int]) -> str:
-    """Numbers as a sentence lists them."""
+    """Numbers as a sentence lists them.
+
+    Parameters
+    ----------
+    numbers : iterable of int
+        In the order in which they are named.
+
+    Returns
+    -------
+    str
+        With commas.
+    """
     return ", ".join(map(str, numbers))

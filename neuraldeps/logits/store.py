@@ -14,7 +14,18 @@ from neuraldeps.stores.layouts import LOGITS
 
 
 def labels_of(logits: str) -> np.ndarray:
-    """Labels of a logits store, -1 where an image has none."""
+    """Labels of a logits store, -1 where an image has none.
+
+    Parameters
+    ----------
+    logits : str
+        Path of a logits store.
+
+    Returns
+    -------
+    ndarray of int, shape (sample,)
+        Categories.
+    """
     store = open_store(logits)
     return store["label"].values if "label" in store else np.full(store.sizes["sample"], -1)
 
@@ -88,6 +99,16 @@ class LogitsFile:
     def rows(self, first: int, last: int) -> np.ndarray:
         """Rows `first:last` as float64, centred as asked for.
 
+        Parameters
+        ----------
+        first, last : int
+            First image, and one past the last.
+
+        Returns
+        -------
+        ndarray, shape (last - first, category), float64
+            In logits.
+
         Raises
         ------
         StoreError
@@ -114,9 +135,15 @@ def apply_centering(logits: np.ndarray, centering: Centering) -> np.ndarray:
     Parameters
     ----------
     logits : ndarray, shape (samples, categories), float64
+        Raw logits.
     centering : {"none", "per_image"}
         `none` leaves the logits as the network gave them (the paper's way); `per_image`
         subtracts each image's mean logit.
+
+    Returns
+    -------
+    ndarray, shape (samples, categories), float64
+        The same array where nothing is done.
 
     Examples
     --------
@@ -130,6 +157,13 @@ def check_partners(source: xr.Dataset, target: xr.Dataset, names: tuple[str, str
     """Refuse two logits stores that are not over the same categories and images, in the same order.
 
     Codes, paths and labels are compared where both stores have them; -1 is no label.
+
+    Parameters
+    ----------
+    source, target : xarray.Dataset
+        Logits stores.
+    names : tuple of str
+        What errors call them.
 
     Raises
     ------
@@ -166,12 +200,36 @@ def check_partners(source: xr.Dataset, target: xr.Dataset, names: tuple[str, str
 
 
 def masked_categories(path: str) -> list[int]:
-    """Categories of a logits store that hold the least float in every image: they take no part."""
+    """Categories of a logits store that hold the least float in every image: they take no part.
+
+    Parameters
+    ----------
+    path : str
+        Of a logits store.
+
+    Returns
+    -------
+    list of int
+        In rising order.
+    """
     return open_store(path).attrs.get("masked_categories", [])
 
 
 def side_coordinates(store: xr.Dataset, side: Literal["source", "target"]) -> dict[str, Any]:
-    """Category coordinates of a logits store, renamed for one side of a pair."""
+    """Category coordinates of a logits store, renamed for one side of a pair.
+
+    Parameters
+    ----------
+    store : xarray.Dataset
+        Logits store.
+    side : {"source", "target"}
+        Of the pair.
+
+    Returns
+    -------
+    dict
+        Number, and name and code where the store has them.
+    """
     dimension = f"{side}_category"
     coords: dict[str, Any] = {dimension: store["category"].values}
     for suffix in ("name", "code"):

@@ -34,7 +34,18 @@ class Standardise(nn.Module):
             self.register_buffer(name, value.reshape(1, -1, 1, 1), persistent=False)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Standardise a batch (image, channel, y, x) uint8 to float32."""
+        """Standardise a batch (image, channel, y, x) uint8 to float32.
+
+        Parameters
+        ----------
+        pixels : Tensor, shape (image, channel, y, x), uint8
+            As images are stored.
+
+        Returns
+        -------
+        Tensor, float32
+            Of the same shape.
+        """
         return pixels.float().sub_(self.mean).div_(self.std)
 
 
@@ -56,6 +67,7 @@ def build_network(
         `architecture` (timm's name), optionally `model_kwargs` (for `timm.create_model`) and
         `pretrained` (weights by timm).
     n_categories : int
+        Outputs of the classifier.
     data_config : mapping, optional
         What the images are, in timm's words (`input_size` (channel, y, x), `mean`, `std`,
         `interpolation`, `crop_pct`, `crop_mode`), in place of the architecture's own. Before it come
@@ -164,6 +176,7 @@ def describe_network(
     name, spec, n_categories
         See `build_network`.
     network : Module
+        With its weights.
     use_test_size : bool
         Take the image size and crop that timm evaluates its weights at, where they differ from those
         they were trained at.

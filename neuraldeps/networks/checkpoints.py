@@ -95,7 +95,9 @@ def load_checkpoint(network: nn.Module, path: str, name: str) -> None:
     Parameters
     ----------
     network : Module
+        With weights of any values.
     path : str
+        Weight file.
     name : str
         Name of the model in the configuration, for error messages.
 
@@ -119,7 +121,15 @@ def load_checkpoint(network: nn.Module, path: str, name: str) -> None:
 
 
 def save_checkpoint(network: nn.Module, path: str) -> None:
-    """Save weights as safetensors, whole or not at all."""
+    """Save weights as safetensors, whole or not at all.
+
+    Parameters
+    ----------
+    network : Module
+        On any device.
+    path : str
+        File to write.
+    """
     with aside(path) as work:
         save_file({name: value.contiguous() for name, value in network.state_dict().items()}, work)
 

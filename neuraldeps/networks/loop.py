@@ -37,10 +37,27 @@ class TrainingData(Protocol):
         """Images in an epoch."""
 
     def epoch(self, epoch: int) -> Dataset:
-        """Images of one epoch."""
+        """Images of one epoch.
+
+        Parameters
+        ----------
+        epoch : int
+            From 0.
+
+        Returns
+        -------
+        Dataset
+            Of pixels and label.
+        """
 
     def validation(self) -> Dataset:
-        """Images to watch the training with."""
+        """Images to watch the training with.
+
+        Returns
+        -------
+        Dataset
+            Of pixels and label.
+        """
 
 
 class TrainingOptions(Train):
@@ -55,14 +72,33 @@ class TrainingOptions(Train):
 
     @classmethod
     def on_threads(cls, options: Mapping[str, Any], threads: int) -> "TrainingOptions":
-        """Options of a job with so many threads: of a device's share, all but one load images."""
+        """Options of a job with so many threads: of a device's share, all but one load images.
+
+        Parameters
+        ----------
+        options : mapping
+            The network's `train` in the configuration.
+        threads : int
+            Of the job.
+
+        Returns
+        -------
+        TrainingOptions
+            With the number of processes that load images.
+        """
         devices = options["trainer"]["devices"]
         share = threads // (devices if isinstance(devices, int) else 1)
         trainer = {**options["trainer"], "workers": max(0, share - 1)}
         return cls.model_validate({**options, "trainer": trainer})
 
     def transform(self) -> dict[str, Any]:
-        """How one photo is augmented, for `timm.data.create_transform`."""
+        """How one photo is augmented, for `timm.data.create_transform`.
+
+        Returns
+        -------
+        dict
+            By timm's own names.
+        """
         how = self.augmentation
         own = {"color_jitter": how.color_jitter, "auto_augment": how.aa}
         return own | {"interpolation": "random"} | how.transform_kwargs.given()
@@ -70,7 +106,23 @@ class TrainingOptions(Train):
 
 @contextlib.contextmanager
 def options_of(key: str) -> Iterator[None]:
-    """Name the configuration's key where another package refuses the options that it holds."""
+    """Name the configuration's key where another package refuses the options that it holds.
+
+    Parameters
+    ----------
+    key : str
+        The configuration key of the options.
+
+    Yields
+    ------
+    None
+        While the options are used.
+
+    Raises
+    ------
+    InputError
+        In place of what the other package raises.
+    """
     try:
         yield
     except InputError:
@@ -263,12 +315,26 @@ def _mixup(how: Augmentation, network: Any) -> Mixup | None:
 
 
 def seed_everything(seed: int) -> None:
-    """Seed what networks, augmentations and mixing may draw from."""
+    """Seed what networks, augmentations and mixing may draw from.
+
+    Parameters
+    ----------
+    seed : int
+        Of Python's, NumPy's and PyTorch's generators.
+    """
     torch.manual_seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 - global, as torchvision and timm use it
     random.seed(seed)
 
 
 def seed_worker(seed: int, worker: int) -> None:
-    """Seed a process that loads images."""
+    """Seed a process that loads images.
+
+    Parameters
+    ----------
+    seed : int
+        Of the epoch.
+    worker : int
+        Number of the process.
+    """
     seed_everything(seed + worker)

@@ -51,10 +51,18 @@ def open_training_data(
     validation : str, optional
         Index of photos to validate on; by default those that are trained on.
     card : NetworkCard
+        What `check_network` wrote.
     options : TrainingOptions
+        Checked options of the configuration.
     samples_per_category, valid_samples_per_category : int
         Images of each category in an epoch (of photos all) and in the validation set.
     seed : int
+        Of all that is drawn.
+
+    Returns
+    -------
+    TrainingData
+        Images by epoch.
 
     Raises
     ------
@@ -101,6 +109,7 @@ def train(
     network : Module
         A timm network: its data configuration says how pixels are standardised.
     data : TrainingData
+        What the network learns from.
     options : TrainingOptions
         Several devices see, update by update, the images that one sees in batches as many times as
         large.
@@ -222,10 +231,13 @@ def train_to(
     checkpoint, curve : str
         Paths of the weights (safetensors) and of the curve (CSV).
     network : Module
+        With weights of any values.
     card, images, validation, samples_per_category, valid_samples_per_category, seed
         See `open_training_data`.
     options : mapping
-        For `TrainingOptions.on_threads`, with `threads`.
+        For `TrainingOptions.on_threads`.
+    threads : int
+        Of the job, for the same.
     made_of : sequence
         What else the training depends on; anything that JSON can write.
     extra_loss, stop_after
@@ -282,6 +294,7 @@ def _save_training(
     Parameters
     ----------
     network : Module
+        With weights of any values.
     rows : list of dict
         As `train` returns.
     checkpoint, curve : str

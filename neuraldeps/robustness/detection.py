@@ -13,6 +13,11 @@ def average_precision(hits: np.ndarray, alarms: np.ndarray) -> float:
     ----------
     hits, alarms : ndarray of float64, shape (distinct score,)
         Images out of and in distribution whose score is at least so high, each with its weight.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
     """
     total, gained = hits + alarms, np.diff(hits, prepend=0.0)
     precision = np.divide(hits, total, out=np.zeros_like(hits), where=total > 0)
@@ -26,6 +31,11 @@ def area_under_roc(hits: np.ndarray, alarms: np.ndarray) -> float:
     ----------
     hits, alarms
         See `average_precision`.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
     """
     gained = np.diff(hits, prepend=0.0)
     under = np.diff(alarms, prepend=0.0) * (hits - gained / 2)
@@ -77,14 +87,36 @@ class Ranking:
 
     @classmethod
     def of(cls, inside: np.ndarray, outside: np.ndarray) -> "Ranking":
-        """Sort scores; see `ood_areas`."""
+        """Sort scores; see `ood_areas`.
+
+        Parameters
+        ----------
+        inside, outside : ndarray, shape (sample,), float64
+            Anomaly scores in and out of distribution.
+
+        Returns
+        -------
+        Ranking
+            To be weighted any number of times.
+        """
         score = np.r_[inside, outside]
         order = np.argsort(-score, kind="stable")
         last = np.r_[np.flatnonzero(np.diff(score[order])), len(score) - 1]
         return cls(order, order >= len(inside), last)
 
     def areas(self, weight: np.ndarray) -> dict[str, float]:
-        """Every metric of `OOD_METRICS`, each image counted `weight` times."""
+        """Every metric of `OOD_METRICS`, each image counted `weight` times.
+
+        Parameters
+        ----------
+        weight : ndarray, shape (sample,), float64
+            Of every image, those in distribution first.
+
+        Returns
+        -------
+        dict of str to float
+            From 0 to 1, by metric.
+        """
         sorted_weight = weight[self.order]
         hits = np.cumsum(np.where(self.is_outside, sorted_weight, 0.0))[self.last]
         alarms = np.cumsum(sorted_weight)[self.last] - hits

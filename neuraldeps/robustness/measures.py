@@ -32,6 +32,7 @@ def measure_dependency(
     moment : ndarray, shape (category, category), float64
         Second moment within a network, squared logits.
     target : int
+        The category i.
     penalties : sequence of (kind, value)
         `alpha` in scikit-learn's meaning, or `relative_alpha`, a fraction of the target's alpha_max.
 
@@ -56,6 +57,15 @@ def measure_dependency(
 
 def baseline_penalty(moment: np.ndarray, target: int, support_size: int) -> tuple[float, float]:
     """Penalty at which the baseline's dependency has at most `support_size` sources, and its ratio.
+
+    Parameters
+    ----------
+    moment : ndarray, shape (n, n), float64
+        Second moment of the baseline, squared logits.
+    target : int
+        The category i.
+    support_size : int
+        Most sources.
 
     Returns
     -------

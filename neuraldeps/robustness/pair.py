@@ -46,7 +46,13 @@ class Pair:
     shape_distance: float | None
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Plain values, for JSON.
+
+        Returns
+        -------
+        dict
+            By field.
+        """
         return asdict(self)
 
 
@@ -74,6 +80,7 @@ def choose_pair(
     wanted : sequence of two str, optional
         Names, codes or characters of i and j, in place of an automatic choice.
     support_size : int
+        Most sources of a dependency.
     shape_quantile : float
         Between 0 and 1.
     key : str

@@ -12,12 +12,34 @@ TINY = 1e-30  # keeps 0 / 0 from a batch in which both logits are dead
 
 
 def literal(f_i: "Tensor", f_j: "Tensor") -> "Tensor":
-    """``|E[f_i f_j]|`` over a batch, as the paper writes it; squared logits."""
+    """``|E[f_i f_j]|`` over a batch, as the paper writes it; squared logits.
+
+    Parameters
+    ----------
+    f_i, f_j : Tensor, shape (image,), float32
+        Logits of the two categories over a batch.
+
+    Returns
+    -------
+    Tensor, shape ()
+        Sec. 3.3's regulariser, without its weight.
+    """
     return (f_i * f_j).mean().abs()
 
 
 def normalised(f_i: "Tensor", f_j: "Tensor") -> "Tensor":
-    """``|E[f_i f_j]| / sqrt(E[f_i^2] E[f_j^2])`` over a batch; of no unit, at most 1."""
+    """``|E[f_i f_j]| / sqrt(E[f_i^2] E[f_j^2])`` over a batch; of no unit, at most 1.
+
+    Parameters
+    ----------
+    f_i, f_j : Tensor, shape (image,), float32
+        Logits of the two categories over a batch.
+
+    Returns
+    -------
+    Tensor, shape ()
+        The same for logits of any scale.
+    """
     return literal(f_i, f_j) / (f_i.square().mean() * f_j.square().mean()).clamp_min(TINY).sqrt()
 
 
@@ -55,6 +77,7 @@ def describe_penalties(weight: float) -> str:
     Parameters
     ----------
     weight : float
+        Of the penalty in the loss.
 
     Returns
     -------

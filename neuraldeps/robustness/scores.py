@@ -46,7 +46,22 @@ def measure_scores(
 def anomaly_scores(
     stores: Mapping[str, Mapping[str, str]], role: str, chosen: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Winners and anomaly scores (arm, sample)."""
+    """Winners and anomaly scores (arm, sample).
+
+    Parameters
+    ----------
+    stores : mapping of str to mapping of str to str
+        Logits stores by arm and role.
+    role : {"test", "ood"}
+        Which images.
+    chosen : ndarray of int, optional
+        Categories that the softmax is over; default all.
+
+    Returns
+    -------
+    tuple of ndarray, shape (arm, sample)
+        Winners, int32, and -max softmax, float64.
+    """
     winner, score = zip(
         *(measure_scores(paths[role], chosen) for paths in stores.values()), strict=True
     )

@@ -25,7 +25,9 @@ def bootstrap_differences(
     measured : sequence of xarray.Dataset
         One network's measures per seed, all over the same images.
     n_bootstrap : int
+        Resamples of the images.
     seed : int
+        Of all that is drawn.
 
     Returns
     -------
@@ -75,6 +77,7 @@ def mcnemar(is_right: np.ndarray, control: np.ndarray) -> float:
     Parameters
     ----------
     is_right, control : ndarray of bool, shape (image,)
+        Whether each image is right.
 
     Returns
     -------
@@ -97,7 +100,18 @@ def mcnemar(is_right: np.ndarray, control: np.ndarray) -> float:
 
 
 def labelled_images(measured: xr.Dataset) -> xr.Dataset:
-    """Only the test images that have a label: the others are in no accuracy and no area."""
+    """Only the test images that have a label: the others are in no accuracy and no area.
+
+    Parameters
+    ----------
+    measured : xarray.Dataset
+        Robustness store.
+
+    Returns
+    -------
+    xarray.Dataset
+        The same with fewer samples.
+    """
     return measured.isel(sample=measured["label"].values >= 0)
 
 
@@ -131,6 +145,17 @@ def holm(p: np.ndarray) -> np.ndarray:
 
 
 def right_images(measured: xr.Dataset) -> np.ndarray:
-    """Whether each arm's winner is the label (arm, sample); never where there is no label."""
+    """Whether each arm's winner is the label (arm, sample); never where there is no label.
+
+    Parameters
+    ----------
+    measured : xarray.Dataset
+        Robustness store.
+
+    Returns
+    -------
+    ndarray of bool, shape (arm, sample)
+        True where it is right.
+    """
     position = pd.Index(measured["source_category"].values).get_indexer(measured["label"].values)
     return measured["predicted"].values == np.where(position >= 0, position, -2)

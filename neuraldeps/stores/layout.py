@@ -47,13 +47,35 @@ class Array:
     is_optional: bool = False
 
     def variable(self, values: Any) -> tuple[tuple[str, ...], Any, dict[str, str]]:
-        """Values with their dimensions and attributes, as xarray takes them."""
+        """Values with their dimensions and attributes, as xarray takes them.
+
+        Parameters
+        ----------
+        values : array
+            Bare, or labelled by another store.
+
+        Returns
+        -------
+        tuple
+            Dimensions, values and attributes.
+        """
         attributes = {"long_name": self.meaning} | ({"units": self.units} if self.units else {})
         is_labelled = isinstance(values, xr.DataArray | xr.Variable)
         return self.dims, values.values if is_labelled else values, attributes
 
     def fits(self, variable: xr.Variable) -> bool:
-        """Whether a variable has these dimensions and this type."""
+        """Whether a variable has these dimensions and this type.
+
+        Parameters
+        ----------
+        variable : xarray.Variable
+            Of a store.
+
+        Returns
+        -------
+        bool
+            Text of any kind fits ``str``.
+        """
         is_text = variable.dtype.kind in "TUO"
         same = is_text if self.dtype == "str" else variable.dtype == np.dtype(self.dtype)
         return same and variable.dims == self.dims
@@ -100,6 +122,11 @@ class Layout:
         attrs : mapping
             Attributes, those of `neuraldeps.stores.provenance` among them.
 
+        Returns
+        -------
+        xarray.Dataset
+            To be written.
+
         Raises
         ------
         StoreError
@@ -121,6 +148,16 @@ class Layout:
 
     def differences(self, dataset: xr.Dataset) -> list[str]:
         """How a dataset differs from this layout, a line each; none if it does not.
+
+        Parameters
+        ----------
+        dataset : xarray.Dataset
+            A store.
+
+        Returns
+        -------
+        list of str
+            A sentence each.
 
         Examples
         --------
@@ -152,6 +189,16 @@ class Layout:
     def matches(self, path: str) -> bool:
         """Whether a path, relative to the folder of a run, is one of a store of this layout.
 
+        Parameters
+        ----------
+        path : str
+            Relative to the run's folder.
+
+        Returns
+        -------
+        bool
+            Whether the wildcards can be filled in so.
+
         Examples
         --------
         >>> Layout("results/logits/{model}/{split}.zarr", "", (), {}, {}).matches(
@@ -164,7 +211,18 @@ class Layout:
 
 
 def tables(layouts: Mapping[str, Layout]) -> str:
-    """Markdown: a section for every layout, with a table of its arrays."""
+    """Markdown: a section for every layout, with a table of its arrays.
+
+    Parameters
+    ----------
+    layouts : mapping of str to Layout
+        By name, in the order shown.
+
+    Returns
+    -------
+    str
+        What docs/stores.md has between its marks.
+    """
     sections = []
     for layout in layouts.values():
         rules = ", ".join(f"`{rule}`" for rule in layout.made_by)
@@ -187,7 +245,20 @@ BEGIN, END = "<!-- made by python -m neuraldeps.stores -->", "<!-- end -->"
 
 
 def in_place(text: str, layouts: Mapping[str, Layout]) -> str:
-    """Put the tables between their marks in a page."""
+    """Put the tables between their marks in a page.
+
+    Parameters
+    ----------
+    text : str
+        A page with the marks.
+    layouts : mapping of str to Layout
+        By name, in the order shown.
+
+    Returns
+    -------
+    str
+        The page with what lies between them made anew.
+    """
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n\n{tables(layouts)}\n\n{END}{after}"

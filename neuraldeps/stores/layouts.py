@@ -547,7 +547,20 @@ LAYOUTS = {
 
 
 def layout_of(path: str, made_by: str) -> Layout | None:
-    """The layout of a store at a path relative to a run's folder, made by a rule; None if unknown."""
+    """The layout of a store at a path relative to a run's folder, made by a rule; None if unknown.
+
+    Parameters
+    ----------
+    path : str
+        Relative to the run's folder.
+    made_by : str
+        The store's attribute.
+
+    Returns
+    -------
+    Layout or None
+        The only one that fits both.
+    """
     return next(
         (one for one in LAYOUTS.values() if one.matches(path) and made_by in one.made_by), None
     )

@@ -90,6 +90,7 @@ def map_array(path: str | os.PathLike, name: str) -> np.ndarray:
     path : path
         A store written by `write_store` with `name` in `contiguous`.
     name : str
+        Of the variable.
 
     Returns
     -------
@@ -226,7 +227,19 @@ def begin(
     path: Path,
     contiguous: Collection[Hashable] = (),
 ) -> None:
-    """Write metadata and what is in memory; arrays of Dask and contiguous ones stay to be written."""
+    """Write metadata and what is in memory; arrays of Dask and contiguous ones stay to be written.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What the store is to hold.
+    shards : mapping of name to shape
+        Shard shape of the large variables.
+    path : Path
+        Folder to write, not yet the declared one.
+    contiguous : collection of names
+        Variables of one uncompressed chunk.
+    """
     later = {
         name: dataset[name].copy(data=to_be_written(dataset[name].shape, dataset[name].dtype))
         for name in contiguous
@@ -267,7 +280,13 @@ def _pieces(values: np.ndarray) -> Iterator[bytes]:
 
 
 def consolidate(path: Path) -> None:
-    """Write the metadata of all arrays into one file, as a whole store has it."""
+    """Write the metadata of all arrays into one file, as a whole store has it.
+
+    Parameters
+    ----------
+    path : Path
+        A store.
+    """
     with warnings.catch_warnings():
         # xarray warns on opening a store without consolidated metadata, zarr on writing it
         warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
@@ -285,7 +304,20 @@ def _same_bytes(left: Path, right: Path) -> bool:
 
 
 def publish(work: Path, path: Path) -> None:
-    """Move a whole store onto its name; a twin that got there first wins if it holds the same bytes."""
+    """Move a whole store onto its name; a twin that got there first wins if it holds the same bytes.
+
+    Parameters
+    ----------
+    work : Path
+        The whole store, in the same folder.
+    path : Path
+        Its declared path.
+
+    Raises
+    ------
+    StoreError
+        If a store with other content stands there.
+    """
     try:
         os.rename(work, path)
     except OSError as error:

@@ -55,7 +55,18 @@ CELLS = [
 
 
 def setting_name(evaluation: xr.Dataset) -> str:
-    """The paper's name of a setting, such as ``900->100`` or ``999->1 (pos&neg)``."""
+    """The paper's name of a setting, such as ``900->100`` or ``999->1 (pos&neg)``.
+
+    Parameters
+    ----------
+    evaluation : xarray.Dataset
+        Store of new categories' evaluation.
+
+    Returns
+    -------
+    str
+        As tables have it.
+    """
     name = f"{evaluation.attrs['n_base']}->{evaluation.attrs['n_new']}"
     return f"{name} ({BALANCED})" if evaluation.attrs["config"]["binary"] else name
 

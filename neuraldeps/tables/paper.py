@@ -24,6 +24,16 @@ BACKBONES = {
 def paper_backbone(model: str) -> str | None:
     """The paper's name of a network, from a name such as timm's, else None.
 
+    Parameters
+    ----------
+    model : str
+        A network's name in the configuration.
+
+    Returns
+    -------
+    str or None
+        As ``reference/paper_tables.csv`` writes it.
+
     Examples
     --------
     >>> paper_backbone("swin_tiny_patch4_window7_224.ms_in1k")

@@ -64,7 +64,18 @@ def _columns() -> dict[str, Column]:
 
 
 def arm_measures(measured: xr.Dataset) -> dict[str, dict[str, float]]:
-    """Numbers of every arm of one network and seed; accuracies and areas in percent."""
+    """Numbers of every arm of one network and seed; accuracies and areas in percent.
+
+    Parameters
+    ----------
+    measured : xarray.Dataset
+        Robustness store.
+
+    Returns
+    -------
+    dict of str to dict of str to float
+        By arm, then by the names of `MEASURES`.
+    """
     measured = labelled_images(measured)
     label, category = measured["label"].values, measured["source_category"].values
     target, source = (category[measured.attrs["pair"][side]] for side in ("target", "source"))
@@ -109,6 +120,7 @@ def table3(
     paper : pandas.DataFrame, optional
         Columns of ``reference/paper_tables.csv``; given only where the data set is ImageNet.
     n_bootstrap : int
+        Resamples of the images.
     seed : int
         Of the bootstrap.
 

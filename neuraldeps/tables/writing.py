@@ -22,7 +22,20 @@ class Column:
 
 
 def display(frame: pd.DataFrame, columns: Mapping[str, Column]) -> pd.DataFrame:
-    """Format every value as text, the original accuracies in brackets, missing ones as a dash."""
+    """Format every value as text, the original accuracies in brackets, missing ones as a dash.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Plain numbers.
+    columns : mapping of str to Column
+        What is shown, and how.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text, under the columns' headings.
+    """
     shown = {}
     for name, column in columns.items():
         texts = [_format(value, column.number) for value in frame[name]]
@@ -42,6 +55,16 @@ def _format(value: Any, number: str) -> str:
 def escape_markdown(text: str) -> str:
     r"""Escape what Markdown would read as markup, most of all the bar that ends a table's cell.
 
+    Parameters
+    ----------
+    text : str
+        Plain.
+
+    Returns
+    -------
+    str
+        To stand in a cell.
+
     Examples
     --------
     >>> print(escape_markdown("VERTICAL LINE (|)"))
@@ -57,7 +80,21 @@ def write_markdown(
     caption: str,
     notes: Sequence[str],
 ) -> None:
-    """Write a frame as a Markdown table with its caption above and its notes below."""
+    """Write a frame as a Markdown table with its caption above and its notes below.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Plain numbers.
+    columns : mapping of str to Column
+        What is shown, and how.
+    path : Path
+        File to write.
+    caption : str
+        One line.
+    notes : sequence of str
+        Numbered, below.
+    """
     shown = display(frame, columns).map(escape_markdown).rename(columns=escape_markdown)
     align = ["right" if column.number else "left" for column in columns.values()]
     body = shown.to_markdown(index=False, disable_numparse=True, colalign=align)
@@ -73,7 +110,21 @@ def write_latex(
     caption: str,
     notes: Sequence[str],
 ) -> None:
-    """Write a frame as a LaTeX table (packages booktabs and graphicx), everything escaped."""
+    """Write a frame as a LaTeX table (packages booktabs and graphicx), everything escaped.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Plain numbers.
+    columns : mapping of str to Column
+        What is shown, and how.
+    path : Path
+        File to write.
+    caption : str
+        One line.
+    notes : sequence of str
+        Numbered, below.
+    """
     shape = "".join(_latex_column(column) for column in columns.values())
     tabular = display(frame, columns).to_latex(index=False, escape=True, column_format=shape)
     shown = [escape_latex(f"{number}. {note}") for number, note in enumerate(notes, 1)]
@@ -100,6 +151,16 @@ def _latex_column(column: Column) -> str:
 
 def escape_latex(text: str) -> str:
     r"""Escape LaTeX's ten special characters.
+
+    Parameters
+    ----------
+    text : str
+        Plain.
+
+    Returns
+    -------
+    str
+        To stand anywhere in a text.
 
     Examples
     --------

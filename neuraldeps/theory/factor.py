@@ -29,6 +29,7 @@ def add_rows(factor: np.ndarray, rows: np.ndarray) -> np.ndarray:
     factor : ndarray, shape (n, n), float64
         Upper triangular.
     rows : ndarray, shape (r, n), float64
+        To be folded in.
 
     Returns
     -------

@@ -20,7 +20,8 @@ from neuraldeps.images.classes import categories_of
 from neuraldeps.images.found import natural_key, number_classes
 from neuraldeps.images.index import index_images
 from neuraldeps.images.listing import check_there
-from neuraldeps.images.photos import IndexedPhotos, eight_bits
+from neuraldeps.images.photos import IndexedPhotos
+from neuraldeps.images.pixels import eight_bits
 from neuraldeps.images.sources import open_indexed
 from neuraldeps.networks.build import build_network
 from neuraldeps.stores import write_store

@@ -12,7 +12,8 @@ CODE = """
 import hashlib, numpy as np
 from neuraldeps.best_subset import best_subsets
 from neuraldeps.covlasso import covlasso_path, solve_covlasso
-from neuraldeps.dependencies.scoring import Candidates, evaluate
+from neuraldeps.dependencies.candidates import Candidates
+from neuraldeps.dependencies.scoring import evaluate
 from neuraldeps.logits.store import LogitsFile
 rng = np.random.default_rng(0)
 logits = rng.standard_normal((500, 40)) @ rng.standard_normal((40, 60))

@@ -5,7 +5,8 @@ import pytest
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import top_k_accuracy_score
 
-from neuraldeps.dependencies.scoring import Candidates, _chunk, _read, evaluate
+from neuraldeps.dependencies.candidates import Candidates
+from neuraldeps.dependencies.scoring import _chunk, _read, evaluate
 from neuraldeps.logits.store import LogitsFile
 from neuraldeps.refit import refit
 from tests.unit.test_moments import values_of, write_logits

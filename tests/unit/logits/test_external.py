@@ -10,7 +10,8 @@ import pytest
 import xarray as xr
 import zarr
 
-from neuraldeps.dependencies.scoring import Candidates, evaluate
+from neuraldeps.dependencies.candidates import Candidates
+from neuraldeps.dependencies.scoring import evaluate
 from neuraldeps.errors import InputError, StoreError
 from neuraldeps.logits.arrays import check_headers, folder_state
 from neuraldeps.logits.external import Column, describe_logits, open_logits, read_labels, read_paths
