@@ -75,9 +75,8 @@ STABILITY_PAIRS = [
     and (source == target or config["stability"]["pairs"] == "all")
 ]
 # control networks, named {model}@{kind}; pairs that have controls, and those of control networks
-CONTROLLED = (config["controls"]["models"] or MODELS[:1]) * config["controls"][
-    "enabled"
-]
+CONTROLLED = config["controls"]["models"] or [PAIRS[0][1]]
+CONTROLLED = CONTROLLED if config["controls"]["enabled"] else []
 PARTNER = {
     target: next((source for source, one in PAIRS if one == target != source), None)
     for target in CONTROLLED

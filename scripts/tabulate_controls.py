@@ -51,11 +51,11 @@ def main(
         for subsets, paths, moments, before in planted
     ]
     write_table(
-        pd.concat(tables, ignore_index=True),
+        pd.concat([pd.DataFrame(columns=list(PLANTED)), *tables], ignore_index=True),
         PLANTED,
         planted_outputs,
         caption="Planted dependencies: known combinations among the rows of a trained classifier.",
-        notes=PLANTED_NOTES,
+        notes=PLANTED_NOTES if tables else ["Not measured: no pair within a network has controls."],
     )
 
 

@@ -64,7 +64,7 @@ class Controls(Block):
     enabled: bool = Field(True, description="Whether there are controls.")
     models: list[str] | None = Field(
         None,
-        description="The networks that have controls, within them and from the first other network to each; null is the first network.",
+        description="The networks that have controls, within them and from the first other network to each; null is the target of the first pair.",
     )
     sizes: list[Annotated[int, Field(ge=1)]] = Field(
         [1, 2, 4, 10, 20],

@@ -310,6 +310,9 @@ REDUNDANCY = Layout(
         "is_exact_zero": Array(
             ("category",), "bool", "whether the null space of the logits touches the category"
         ),
+        "err0_at_least": Array(
+            ("category",), "float64", "lower bound of err(0) of the logits as stored", "logit2"
+        ),
         "second_moment": Array(("category",), "float64", "E[f_i^2]", "logit2"),
         "singular_value": Array(
             ("component",), "float64", "of logits with mean squares of 1, largest first", "1"

@@ -7,6 +7,12 @@ import pandas as pd
 from neuraldeps.stores import aside
 from neuraldeps.tables.claims import CLAIMS, Finding, Tables, judge_claims, percent
 
+PSEUDO = "pseudo_"  # of columns where the network's own top-1 stands for labels
+
+
+def _without_pseudo(name: str) -> str:
+    return name.removeprefix(PSEUDO)
+
 
 def findings_page(
     findings: Mapping[str, Finding], further: Mapping[str, Sequence[str]], about: str
@@ -105,6 +111,12 @@ def write_findings(tables: Mapping[str, str], path: str, *, about: str) -> None:
         What run this is, a sentence.
     """
     frames = {name: pd.read_csv(table) for name, table in tables.items()}
+    if any(str(name).startswith(PSEUDO) for name in frames.get("table1_distribution", ())):
+        about += (
+            " The images have no labels, or too few: a category's own images are those that the target "
+            "network itself takes for it."
+        )
+    frames = {name: one.rename(columns=_without_pseudo) for name, one in frames.items()}
     page = findings_page(judge_claims(frames), beyond_the_paper(frames), about)
     with aside(path) as work:
         work.write_text(page, encoding="utf-8")

@@ -141,6 +141,9 @@ class Redundancy(NamedTuple):
         Remark 3's upper bound of it, from the least eigenvalue above the tolerance alone.
     is_exact_zero : ndarray, shape (n,), bool
         Whether the null space touches the category: err(0) is then zero, not small.
+    err0_at_least : ndarray, shape (n,), float64, squared logits
+        A lower bound of err(0) of the logits as they are stored, whose rounding is a dimension as any
+        other: what holds for every solution on these logits.
     second_moment : ndarray, shape (n,), float64, squared logits
         E[f_i^2].
     """
@@ -152,6 +155,7 @@ class Redundancy(NamedTuple):
     err0_relative: np.ndarray
     bound_relative: np.ndarray
     is_exact_zero: np.ndarray
+    err0_at_least: np.ndarray
     second_moment: np.ndarray
 
 
@@ -206,6 +210,9 @@ def redundancy(factor: np.ndarray, n_samples: int, roundoff: float) -> Redundanc
         relative[kept] = np.minimum(1.0 / weighted.sum(axis=0), 1.0)
         with np.errstate(divide="ignore"):
             bound[kept] = np.minimum(1.0 / weighted[-1], 1.0)
+    # all directions count, each as short as the rounding of this computation can have it
+    shortest = np.maximum(value - n * np.finfo(float).eps * value[0], np.finfo(float).tiny ** 0.25)
+    at_least = power / (component / shortest[:, np.newaxis] ** 2).sum(axis=0)
     return Redundancy(
-        value, rank, float(tolerance), relative * power, relative, bound, touched, power
+        value, rank, float(tolerance), relative * power, relative, bound, touched, at_least, power
     )

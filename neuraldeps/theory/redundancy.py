@@ -53,6 +53,7 @@ def measure_redundancy(
             "err0_relative": found.err0_relative,
             "bound_relative": found.bound_relative,
             "is_exact_zero": found.is_exact_zero,
+            "err0_at_least": found.err0_at_least,
             "second_moment": found.second_moment,
             "singular_value": found.singular_value,
         },

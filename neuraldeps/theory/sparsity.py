@@ -147,7 +147,8 @@ def check_sparsity(
     exclude_own : bool
         Whether, between two networks, the target's own category is no source.
     redundancy : str, optional
-        Redundancy store of the network, within one: with its err(0), Theorem 3 screens more.
+        Redundancy store of the network, within one: with its err(0), Theorem 3 screens more. It is
+        the lower bound that holds for the logits as they are stored.
 
     Returns
     -------
@@ -166,7 +167,7 @@ def check_sparsity(
     size = np.sqrt(np.diagonal(gram))
     err0 = np.zeros(len(targets))
     if redundancy is not None:
-        err0 = open_store(redundancy)["err0"].values[targets]
+        err0 = open_store(redundancy)["err0_at_least"].values[targets]
     solutions = {
         "": ("alpha_at_support_size", "support_at_support_size"),
         "_at_penalty": ("alpha_at_penalty", "support_at_penalty"),

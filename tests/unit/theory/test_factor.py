@@ -86,6 +86,11 @@ def test_single_precision_does_not_make_the_rank_full():
     assert found.rank == 29
     assert found.is_exact_zero.all()
     assert not found.err0.any()
+    # what least squares makes of the rounding itself is no less than the bound
+    for i in range(0, 120, 10):
+        rest = np.delete(logits, i, axis=1)
+        residual = np.linalg.lstsq(rest, logits[:, i], rcond=0)[1][0] / 900
+        assert 0 < found.err0_at_least[i] <= residual * (1 + 1e-6)
 
 
 def test_only_what_the_null_space_touches_is_zero():
@@ -95,6 +100,7 @@ def test_only_what_the_null_space_touches_is_zero():
     found = redundancy(add_rows(np.zeros((6, 6)), logits), 500, SINGLE)
     assert found.rank == 5
     np.testing.assert_array_equal(found.is_exact_zero, [True, True, True, False, False, False])
+    assert (found.err0_at_least <= found.err0 + 1e-20).all()
     for i in (3, 4, 5):
         rest = np.delete(logits, [i, 2], axis=1)
         residual = np.linalg.lstsq(rest, logits[:, i], rcond=None)[1][0] / 500
