@@ -78,7 +78,7 @@ rule evaluate_controls:
         "logs/benchmarks/evaluate_controls/{source}--{target}.tsv"
     conda:
         "../envs/cpu.yaml"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=solver_mem_mb,
         runtime=pass_runtime,

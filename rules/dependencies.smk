@@ -25,7 +25,7 @@ rule solve_covlasso:
         "logs/benchmarks/solve_covlasso/{source}--{target}.part{batch}.tsv"
     conda:
         "../envs/cpu.yaml"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=solver_mem_mb,
         runtime=minutes(60),
@@ -79,7 +79,7 @@ rule solve_best_subset:
         "logs/benchmarks/solve_best_subset/{source}--{target}.part{batch}.tsv"
     conda:
         "../envs/cpu.yaml"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=solver_mem_mb,
         runtime=minutes(60),
@@ -186,7 +186,7 @@ rule evaluate_dependencies:
         "logs/benchmarks/evaluate_dependencies/{source}--{target}.tsv"
     conda:
         "../envs/cpu.yaml"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=solver_mem_mb,
         runtime=pass_runtime,

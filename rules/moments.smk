@@ -15,7 +15,7 @@ rule reduce_second_moment:
         "logs/benchmarks/reduce_second_moment/{source}--{target}.tsv"
     conda:
         "../envs/cpu.yaml"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=moment_mem_mb,
         runtime=pass_runtime,

@@ -19,7 +19,7 @@ rule measure_stability:
         "logs/benchmarks/measure_stability/{source}--{target}.tsv"
     conda:
         "../envs/cpu.yaml"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=stability_mem_mb,
         runtime=pass_runtime,

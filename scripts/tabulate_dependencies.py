@@ -76,6 +76,8 @@ def main(
         caption="Table 1, all categories: distribution of error and accuracy over the categories.",
         notes=distribution_notes(test, stores, fit),
     )
+    # on the screen, among what Snakemake says of other jobs
+    print(f"Ready to look at: {table1['md']}, {distribution['md']}", flush=True)
 
 
 if __name__ == "__main__":

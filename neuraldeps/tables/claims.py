@@ -177,7 +177,7 @@ def _conjecture(tables: Tables) -> Finding:
         else FAILS
     )
     measured = [
-        f"{row['source']} -> {row['target']} at {row['at']}: {row['counterexamples']:.0f} counter-examples, "
+        f"{row['source']} -> {row['target']} at {row['at']}: counter-examples: {row['counterexamples']:.0f}, "
         f"{row['support_supposed']:.2f} % of all sources of all solutions, in "
         f"{percent(row['targets_with_counterexample'])} of the targets."
         for _, row in rows.iterrows()

@@ -160,4 +160,4 @@ def test_the_page_has_every_claim_and_what_is_beyond(tmp_path):
     )
     assert "noise for 1;" in page
     assert "Of 1 untouched categories 0 are claimed." in page
-    assert "7 counter-examples, 1.00 % of all sources" in page
+    assert "counter-examples: 7, 1.00 % of all sources" in page
