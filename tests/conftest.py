@@ -1,4 +1,4 @@
-"""Two processes share the tests: those that share a run or a cluster stay together."""
+"""Three processes share the tests, since those on Slurm mostly wait: what shares a run or a cluster stays together."""
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling

@@ -1,13 +1,17 @@
 """Second moments against NumPy, and the same bytes whatever computes them."""
 
+import tempfile
 import time
 import weakref
 from collections import Counter
+from pathlib import Path
 
 import dask
 import numpy as np
 import pytest
 import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
 from neuraldeps import moments
@@ -149,3 +153,47 @@ def test_what_another_process_sends_is_summed_to_the_same_bytes():
     for right in None, own[:, ::-1].copy():
         expected = moments._accumulate(None, own, right, False)
         np.testing.assert_array_equal(moments._accumulate(None, sent, right, False), expected)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    n_samples=st.integers(1, 90),
+    widths=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    shard=st.sampled_from([1, 4, 16, 64]),
+    block=st.integers(1, 9),
+    workers=st.integers(1, 5),
+    is_within=st.booleans(),
+    centering=st.sampled_from(["none", "per_image"]),
+    seed=st.integers(0, 2**31),
+)
+def test_any_shape_sharding_and_blocks_give_numpys_moments_and_the_same_bytes(
+    n_samples, widths, shard, block, workers, is_within, centering, seed
+):
+    rng = np.random.default_rng(seed)
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        f, g = (rng.normal(1, 3, (n_samples, width)).astype(np.float32) for width in widths)
+        paths = [
+            write_logits(Path(folder) / f"{name}.zarr", values, rows=shard)
+            for name, values in (("f", f), ("g", g))
+        ]
+        source, target = (LogitsFile(path, centering) for path in paths)
+        target = source if is_within else target
+        f, g = f.astype(float), (f if is_within else g).astype(float)
+        if centering == "per_image":
+            f, g = (one - one.mean(axis=1, keepdims=True) for one in (f, g))
+        patch.setattr(moments, "BLOCK", block)
+        with threadpool_limits(1, "blas"):
+            with dask.config.set(scheduler="sync"):
+                found = second_moment(source, target, threads=1)
+            with dask.config.set(scheduler="threads", num_workers=workers):
+                again = second_moment(source, target, threads=workers)
+        scale = np.sqrt(np.outer((f**2).mean(axis=0), (g**2).mean(axis=0))).max(initial=1)
+        np.testing.assert_allclose(
+            found.second_moment, f.T @ g / n_samples, rtol=0, atol=1e-13 * n_samples * scale
+        )
+        np.testing.assert_allclose(found.source_mean, f.mean(axis=0), rtol=0, atol=1e-11)
+        np.testing.assert_allclose(found.target_mean, g.mean(axis=0), rtol=0, atol=1e-11)
+        assert found.n_samples == n_samples
+        assert again.second_moment.tobytes() == found.second_moment.tobytes()
+        if is_within:
+            np.testing.assert_array_equal(found.second_moment, found.second_moment.T)

@@ -1,6 +1,5 @@
 """Best subsets against exhaustive search, greedy searches, CovLasso and what breaks solvers."""
 
-import doctest
 import subprocess
 import sys
 from itertools import combinations
@@ -10,8 +9,6 @@ import pytest
 from sklearn.linear_model import orthogonal_mp_gram
 from sklearn.utils.estimator_checks import check_estimator
 
-import neuraldeps.best_subset.estimator
-import neuraldeps.best_subset.subsets
 from neuraldeps import BestSubset
 from neuraldeps.best_subset import DEPENDENT, EXCHANGE_OPTIMAL, PROVEN, best_subsets
 from neuraldeps.best_subset.exhaustion import (
@@ -219,23 +216,6 @@ def test_threads_and_batches_do_not_change_a_byte():
         np.testing.assert_array_equal(getattr(part, name), getattr(one, name)[[250, 7]])
 
 
-def test_memory_mapped_moments_are_used_in_place(tmp_path, second_moment):
-    np.save(tmp_path / "moment.npy", second_moment)
-    mapped = np.load(tmp_path / "moment.npy", mmap_mode="r")
-    given = {"targets": [3], "max_support": 5}
-    np.testing.assert_array_equal(
-        best_subsets(mapped, **given).coef, best_subsets(second_moment, **given).coef
-    )
-
-
-@pytest.mark.parametrize("factor", [1e-12, 1e12])
-def test_scale_changes_the_error_only(second_moment, factor):
-    found = best_subsets(second_moment, targets=[1, 2], max_support=6)
-    scaled = best_subsets(factor * second_moment, targets=[1, 2], max_support=6)
-    np.testing.assert_array_equal(scaled.support, found.support)
-    np.testing.assert_allclose(scaled.squared_error, factor * found.squared_error, rtol=1e-10)
-
-
 def test_sources_are_a_sub_problem_in_full_numbering(second_moment):
     sources = [40, 7, 1, 20, 15, 33]
     found = best_subsets(second_moment, sources=sources, targets=[2, 7], max_support=3)
@@ -317,15 +297,6 @@ def test_estimator_within_and_between():
 
 def test_estimator_passes_the_checks_of_scikit_learn():
     check_estimator(BestSubset(exclude_own=False))
-
-
-@pytest.mark.parametrize(
-    "module", [neuraldeps.best_subset.estimator, neuraldeps.best_subset.subsets]
-)
-def test_examples_run(module):
-    outcome = doctest.testmod(module)
-    assert outcome.attempted > 0
-    assert outcome.failed == 0
 
 
 def test_import_leaves_torch_and_sklearn_alone():

@@ -278,21 +278,6 @@ def test_below_the_end_of_the_path_is_an_error():
         path.at_support_size(4)
 
 
-def test_sources_are_a_sub_problem_in_full_numbering():
-    second_moment = NAMED["rank deficient"]
-    sources = [4, 7, 1, 20, 15]
-    solution = solve_covlasso(second_moment, alpha=0.05, sources=sources, targets=[2, 7, 29])
-    coef = solution.to_sparse(30).toarray()
-    assert set(np.flatnonzero(coef.any(axis=0))) <= set(sources)
-    for row, target in enumerate((2, 7, 29)):
-        allowed = [j for j in sources if j != target]
-        block = second_moment[np.ix_([*allowed, target], [*allowed, target])]
-        alone = solve_covlasso(block, alpha=0.05, targets=[len(allowed)])
-        np.testing.assert_allclose(
-            coef[row, allowed], alone.to_sparse(len(allowed) + 1).toarray()[0, :-1], atol=1e-12
-        )
-
-
 def test_between_networks_layouts_and_own_categories():
     generator = np.random.default_rng(6)
     source, target = generator.standard_normal((60, 12)), generator.standard_normal((60, 9))
@@ -309,24 +294,6 @@ def test_between_networks_layouts_and_own_categories():
     own = np.arange(9) + 3
     shifted = solve_covlasso(*arguments, alpha=0.05, exclude_own=own)
     assert not shifted.to_sparse(12).toarray()[np.arange(9), own].any()
-
-
-def test_batches_make_the_whole():
-    whole = covlasso_path(NAMED["rank deficient"])
-    for batch in range(7):
-        part = covlasso_path(NAMED["rank deficient"], targets=range(batch, 30, 7), validate=False)
-        shape = part.alpha.shape[1]
-        np.testing.assert_array_equal(part.alpha, whole.alpha[batch::7, :shape])
-        width = part.coef.shape[2]
-        np.testing.assert_array_equal(part.coef, whole.coef[batch::7, :shape, :width])
-
-
-def test_memory_mapped_moments_are_used_in_place(tmp_path):
-    np.save(tmp_path / "moment.npy", NAMED["rank deficient"])
-    mapped = np.load(tmp_path / "moment.npy", mmap_mode="r")
-    np.testing.assert_array_equal(
-        covlasso_path(mapped).coef, covlasso_path(NAMED["rank deficient"]).coef
-    )
 
 
 def test_rounding_among_near_copies_is_no_indefinite_moment():

@@ -1,7 +1,12 @@
 """One-pass evaluation against a plain NumPy evaluation that replaces one logit at a time."""
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import top_k_accuracy_score
 
@@ -119,8 +124,8 @@ def test_columns_of_one_network_are_held_once(case):
     (f_path, g_path), label, _, _ = case
     within, between = LogitsFile(g_path), LogitsFile(f_path)
     for source in (within, between):
-        for f, g, given in _read(source, within, label):
-            chunk = _chunk(f, g, given)
+        for f, g, labels in _read(source, within, label):
+            chunk = _chunk(f, g, labels)
             assert (chunk.source is chunk.target) == (source == within)
 
 
@@ -222,3 +227,51 @@ def test_refit_of_equal_and_absent_categories_has_the_least_norm():
         oracle = np.linalg.lstsq(f[:, support[i, 0]], g[:, i], rcond=1e-6)[0]
         # normal equations of condition below 10 but for what is singular
         np.testing.assert_allclose(coef[i, 0], oracle, rtol=0, atol=1e-12)
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(
+    n_samples=st.integers(1, 60),
+    n=st.integers(2, 7),
+    levels=st.integers(1, 4),
+    is_within=st.booleans(),
+    labelled=st.floats(0, 1),
+    shard=st.sampled_from([4, 16, 64]),
+    threads=st.integers(1, 3),
+    seed=st.integers(0, 2**31),
+)
+def test_any_labels_ties_and_shards_give_what_replacing_gives(
+    n_samples, n, levels, is_within, labelled, shard, threads, seed
+):
+    """Few levels of the logits make ties of everything; categories without images come of themselves."""
+    rng = np.random.default_rng(seed)
+    f, g = (rng.integers(-levels, levels + 1, (n_samples, n)).astype(float) for _ in "fg")
+    f = g if is_within else f
+    label = np.where(rng.random(n_samples) < labelled, rng.integers(0, n, n_samples), -1)
+    support = np.stack([rng.permutation(n)[:2] for _ in range(2 * n)]).reshape(n, 2, 2)
+    support[rng.random(support.shape) < 0.3] = -1
+    support = -np.sort(-support, axis=2)  # padding comes last
+    coef = rng.choice([-1.0, 0.5, 2.0], support.shape) * (support >= 0)
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [
+            write_logits(Path(folder) / f"{name}.zarr", values, rows=shard)
+            for name, values in (("f", f), ("g", g))
+        ]
+        source = LogitsFile(paths[1] if is_within else paths[0])
+        candidates = Candidates.from_padded(np.arange(n), support.astype(np.int32), coef)
+        result = evaluate(
+            *(source, LogitsFile(paths[1]), candidates, label), min_positives=0, n_threads=threads
+        )
+    assert not result.pseudo_positives
+    for i in range(n):
+        assert result.sums.n_positive[i] == (label == i).sum()
+        for m in range(2):
+            w = np.zeros(n)
+            taken = support[i, m] >= 0
+            w[support[i, m][taken]] = coef[i, m][taken]
+            error, error_positive, right, right_positive = by_hand(f, g, label, i, w)
+            assert result.sums.error[i, m] == error
+            assert result.sums.error_positive[i, m] == error_positive
+            assert result.sums.correct[i, m] == right
+            assert result.sums.correct_positive[i, m] == right_positive
+    assert result.original_correct == (g.argmax(1) == label).sum()

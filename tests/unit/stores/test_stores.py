@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import tracemalloc
 import warnings
@@ -14,6 +15,8 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from neuraldeps.errors import StoreError
 from neuraldeps.stores import (
@@ -246,3 +249,66 @@ def test_fingerprint_tells_configurations_and_sources_apart(tmp_path):
         assert other["fingerprint"] != base["fingerprint"]
     with pytest.raises(StoreError, match=r"nowhere\.zarr: cannot be opened"):
         fingerprint(tmp_path / "nowhere.zarr")
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    shape=st.tuples(st.integers(1, 40), st.integers(1, 12)),
+    dtype=st.sampled_from(["float32", "float64", "int32", "int64", "uint8", "bool"]),
+    shard=st.integers(1, 40),
+    is_contiguous=st.booleans(),
+    seed=st.integers(0, 2**31),
+)
+def test_any_array_comes_back_as_it_was(shape, dtype, shard, is_contiguous, seed):
+    rng = np.random.default_rng(seed)
+    values = (rng.normal(0, 100, shape)).astype(dtype)
+    names = strings([f"né {i} 字" for i in range(shape[0])])
+    dataset = xr.Dataset(
+        {"values": (("row", "column"), values)},
+        coords={"name": ("row", names)},
+        attrs=provenance("test", "values", config={"seed": seed}),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "store.zarr"
+        how = {"shards": {"values": (min(shard, shape[0]), shape[1])}}
+        write_store(dataset, path, **({"contiguous": ["values"]} if is_contiguous else how))
+        found = open_store(path).load()
+        np.testing.assert_array_equal(found["values"].values, values)
+        assert found["values"].dtype == dtype
+        assert found["name"].values.tolist() == names.tolist()
+        if is_contiguous:
+            np.testing.assert_array_equal(map_array(path, "values"), values)
+        assert [one.name for one in Path(folder).iterdir()] == ["store.zarr"]
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    n_rows=st.integers(1, 50),
+    rows=st.integers(1, 60),
+    order=st.randoms(use_true_random=False),
+    stopped=st.floats(0, 1),
+)
+def test_shards_in_any_order_by_two_writers_make_the_same_store(n_rows, rows, order, stopped):
+    """One stops somewhere; the other writes what is missing."""
+    values = np.arange(3 * n_rows, dtype=np.float32).reshape(n_rows, 3)
+    template = xr.Dataset(
+        {"values": (("row", "column"), to_be_written(values.shape, np.float32))},
+        attrs=provenance("test", "values", config={}),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "store.zarr"
+        first, second = (ShardedArray(template, "values", path, rows) for _ in range(2))
+        first.begin()
+        shards = first.missing()
+        assert shards == list(range(-(-n_rows // rows)))
+        order.shuffle(shards)
+        for shard in shards[: int(stopped * len(shards))]:
+            first.write(shard, values[slice(*first.bounds(shard))])
+        second.begin()
+        left = second.missing()
+        order.shuffle(left)
+        for shard in left:
+            second.write(shard, values[slice(*second.bounds(shard))])
+        second.finish()
+        np.testing.assert_array_equal(open_store(path)["values"].values, values)
+        assert second.missing() == []
