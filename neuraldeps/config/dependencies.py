@@ -35,11 +35,11 @@ class BestSubset(Block):
     width: int = Field(
         1,
         ge=1,
-        description="Sets of every size that the search goes on with; more of them find smaller errors and take as much longer.",
+        description="Sets of each size that the search continues from; more of them can find smaller errors, and take proportionally longer.",
     )
     proven_size: int | None = Field(
         None,
         ge=1,
         le=3,
-        description="Size up to which the best set is found by exhaustion, and proven; null is 3 for at most 1024 categories, 2 for at most 8192, 1 for more.",
+        description="Size up to which the best set is found by exhaustive search, and so proven; null is 3 for at most 1024 categories, 2 for at most 8192, 1 for more.",
     )

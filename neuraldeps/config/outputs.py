@@ -29,7 +29,7 @@ class Cards(Block):
     n_worst: int = Field(
         5,
         ge=0,
-        description="How many images a card names that the best subset of its first size misses most.",
+        description="How many images a card names: those that the best subset of its first size misses most.",
     )
 
 
@@ -80,7 +80,7 @@ class Table1(Block):
         Either[Literal["auto"], dict[str, str]], Choices("auto, or map pairs to categories")
     ] = Field(
         "auto",
-        description="The category that is shown of each pair of networks: auto chooses the one with the smallest error, or a mapping from source--target to a category's name or code; a pair that is not named is chosen automatically.",
+        description="The category shown for each pair of networks: auto, which chooses the one with the smallest error, or a mapping from source--target to a category's name or code; a pair that is not named is chosen automatically.",
     )
     support_size: Annotated[
         list[Annotated[int, Field(ge=1)]], Field(min_length=2, max_length=2)
@@ -94,7 +94,7 @@ class Table1(Block):
     min_positives: int = Field(
         10,
         ge=1,
-        description="Images that a category needs in both splits to be chosen automatically, as many as any has where none has so many; where a split is labelled in part and none has so many labelled images in it, the target network's own top-1 stands for the labels (pseudo-positives).",
+        description="Images that a category needs in both splits to be chosen automatically; if no category has that many, the most that any has. Where a split is only partly labelled and no category has that many labelled images in it, the target network's own top-1 stands in for the labels (pseudo-positives).",
     )
 
 
@@ -109,7 +109,7 @@ class Star(Block):
 
     estimator: Estimator = Field(
         "subset",
-        description="The estimator whose dependencies the star graphs show; beside another one than the Lasso's stands the Lasso's refit of the same category, small.",
+        description="The estimator whose dependencies the star graphs show; beside any other than the Lasso's, the Lasso's refit of the same category is drawn small.",
     )
 
 
@@ -131,7 +131,7 @@ class Chord(Block):
     n_base: int | None = Field(
         None,
         ge=2,
-        description="Number of base categories on the chord graph's ring; null is 88, or all that are no targets if they are fewer.",
+        description="Number of base categories on the chord graph's ring; null is 88, or all that are not targets if they are fewer.",
     )
     n_targets: int | None = Field(
         None,
