@@ -23,6 +23,7 @@ rule solve_covlasso:
         "logs/solve_covlasso/{source}--{target}.part{batch}.log",
     benchmark:
         "logs/benchmarks/solve_covlasso/{source}--{target}.part{batch}.tsv"
+    priority: table1_first
     conda:
         "../envs/cpu.yaml"
     threads: 1
@@ -52,6 +53,7 @@ rule gather_covlasso:
         "logs/gather_covlasso/{source}--{target}.log",
     benchmark:
         "logs/benchmarks/gather_covlasso/{source}--{target}.tsv"
+    priority: table1_first
     conda:
         "../envs/cpu.yaml"
     resources:
@@ -77,6 +79,7 @@ rule solve_best_subset:
         "logs/solve_best_subset/{source}--{target}.part{batch}.log",
     benchmark:
         "logs/benchmarks/solve_best_subset/{source}--{target}.part{batch}.tsv"
+    priority: table1_first
     conda:
         "../envs/cpu.yaml"
     threads: 1
@@ -106,6 +109,7 @@ rule gather_best_subset:
         "logs/gather_best_subset/{source}--{target}.log",
     benchmark:
         "logs/benchmarks/gather_best_subset/{source}--{target}.tsv"
+    priority: table1_first
     conda:
         "../envs/cpu.yaml"
     resources:
@@ -184,6 +188,7 @@ rule evaluate_dependencies:
         "logs/evaluate_dependencies/{source}--{target}.log",
     benchmark:
         "logs/benchmarks/evaluate_dependencies/{source}--{target}.tsv"
+    priority: table1_first
     conda:
         "../envs/cpu.yaml"
     threads: 1
@@ -212,6 +217,7 @@ rule choose_cases:
         "logs/choose_cases.log",
     benchmark:
         "logs/benchmarks/choose_cases.tsv"
+    priority: TABLE1_FIRST
     conda:
         "../envs/cpu.yaml"
     threads: 1

@@ -28,6 +28,7 @@ rule plot_star:
         "logs/plot_star/{source}--{target}.log",
     benchmark:
         "logs/benchmarks/plot_star/{source}--{target}.tsv"
+    priority: TABLE1_FIRST
     conda:
         "../envs/cpu.yaml"
     threads: 1
@@ -69,6 +70,7 @@ rule plot_star_panel:
         "logs/plot_star_panel.log",
     benchmark:
         "logs/benchmarks/plot_star_panel.tsv"
+    priority: TABLE1_FIRST
     conda:
         "../envs/cpu.yaml"
     threads: 1

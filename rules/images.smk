@@ -11,6 +11,7 @@ rule render_bitmaps:
         "logs/render_bitmaps.log",
     benchmark:
         "logs/benchmarks/render_bitmaps.tsv"
+    priority: TABLE1_FIRST
     conda:
         "../envs/cpu.yaml"
     threads: 1
@@ -36,6 +37,7 @@ rule render_glyphs:
         "logs/benchmarks/render_glyphs/{split}.tsv"
     wildcard_constraints:
         split=one_of(GLYPH_SPLITS),
+    priority: TABLE1_FIRST
     conda:
         "../envs/gpu.yaml"
     threads: 1
@@ -63,7 +65,7 @@ rule index_images:
         "logs/benchmarks/index_images/{split}.tsv"
     wildcard_constraints:
         split=one_of(PHOTO_SPLITS),
-    priority: 1  # what may be wrong is found first
+    priority: CHECKS_FIRST
     conda:
         "../envs/gpu.yaml"
     threads: 1
@@ -94,7 +96,7 @@ rule check_categories:
         "logs/check_categories.log",
     benchmark:
         "logs/benchmarks/check_categories.tsv"
-    priority: 2  # what may be wrong is found first
+    priority: CHECKS_FIRST + 1
     conda:
         "../envs/cpu.yaml"
     threads: 1

@@ -315,7 +315,7 @@ def baseline_logits(wildcards):
 
 def findings_tables():
     """The tables that the paper's claims are judged by, as far as the run has them."""
-    names = ["table1_distribution"]
+    names = ["table1_distribution", "networks"]
     names += ["redundancy", "sparsity"] if config["theory"]["enabled"] else []
     names += ["controls", "planted"] if CONTROLLED_PAIRS else []
     names += ["stability", "agreement"] if STABILITY_PAIRS else []

@@ -16,6 +16,7 @@ rule extract_logits_part:
         "logs/benchmarks/extract_logits_part/{model}/{split}/{part}.tsv"
     wildcard_constraints:
         model=one_of(NETWORKS),
+    priority: TABLE1_FIRST
     conda:
         "../envs/gpu.yaml"
     threads: 1 + config["resources"]["workers"]
@@ -47,6 +48,7 @@ rule extract_logits:
         "logs/benchmarks/extract_logits/{model}/{split}.tsv"
     wildcard_constraints:
         model=one_of(NETWORKS),
+    priority: TABLE1_FIRST
     conda:
         "../envs/gpu.yaml"
     threads: 1 + config["resources"]["workers"]
@@ -89,7 +91,7 @@ rule import_logits:
         "logs/benchmarks/import_logits/{model}/{split}.tsv"
     wildcard_constraints:
         model=one_of(IMPORTED),
-    priority: 1  # what may be wrong is found first
+    priority: CHECKS_FIRST
     conda:
         "../envs/gpu.yaml"
     threads: 1

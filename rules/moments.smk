@@ -13,6 +13,7 @@ rule reduce_second_moment:
         "logs/reduce_second_moment/{source}--{target}.log",
     benchmark:
         "logs/benchmarks/reduce_second_moment/{source}--{target}.tsv"
+    priority: table1_first
     conda:
         "../envs/cpu.yaml"
     threads: 1

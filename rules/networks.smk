@@ -15,7 +15,7 @@ rule check_network:
         "logs/benchmarks/check_network/{model}.tsv"
     wildcard_constraints:
         model=one_of(NETWORKS),
-    priority: 1  # what may be wrong is found first
+    priority: CHECKS_FIRST
     conda:
         "../envs/gpu.yaml"
     threads: 1
@@ -46,6 +46,7 @@ rule train_backbone:
         "logs/benchmarks/train_backbone/{model}.tsv"
     wildcard_constraints:
         model=one_of(TRAINED),
+    priority: TABLE1_FIRST
     conda:
         "../envs/gpu.yaml"
     threads: training_threads

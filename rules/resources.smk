@@ -11,6 +11,12 @@ def minutes(n):
     return lambda wildcards, attempt: attempt * n
 
 
+def table1_first(wildcards):
+    """The priority of a pair's jobs: those of control networks are not for Table 1."""
+    is_control = {wildcards.source, wildcards.target} & {*CONTROL_MODELS}
+    return 0 if is_control else TABLE1_FIRST
+
+
 def training_devices(wildcards):
     """Devices of a training; one where Lightning finds out."""
     devices = model_spec(wildcards)["train"]["trainer"]["devices"]

@@ -56,6 +56,9 @@ BATCHES = -(-N_CATEGORIES // config["resources"]["targets_per_job"])
 CHECKED = [] if DATASET == "logits" else ["results/images/categories.csv"]
 PAPER_TABLES = f"{workflow.basedir}/reference/paper_tables.csv"
 
+# the order of jobs that could all run: what may be wrong is found first, then comes what Table 1 needs
+CHECKS_FIRST, TABLE1_FIRST = 20, 10
+
 # networks and pairs of them
 MODELS = list(config["models"])
 IMPORTED = [model for model in MODELS if config["models"][model].get("logits")]

@@ -60,6 +60,7 @@ rule tabulate_dependencies:
         "logs/tabulate_dependencies.log",
     benchmark:
         "logs/benchmarks/tabulate_dependencies.tsv"
+    priority: TABLE1_FIRST
     conda:
         "../envs/cpu.yaml"
     threads: 1

@@ -6,6 +6,8 @@ import pytest
 from neuraldeps.tables.claims import CLAIMS, FAILS, HOLDS, IN_PART, judge_claims
 from neuraldeps.tables.findings import beyond_the_paper, findings_page, write_findings
 
+NETWORKS = pd.DataFrame({"n_categories": [1000, 1000]})
+
 
 def distribution(refit=60.0, subset=90.0, between=10.0, sources=40.0):
     shared = {"n_categories": 1000, "rel_err_median": 12.0}
@@ -90,14 +92,18 @@ def times(train):
 @pytest.mark.parametrize(
     ("claim", "tables", "verdict"),
     [
-        ("C1", {"table1_distribution": distribution()}, HOLDS),
-        ("C1", {"table1_distribution": distribution(refit=40)}, IN_PART),
-        ("C1", {"table1_distribution": distribution(refit=40, subset=49)}, FAILS),
-        ("C2", {"table1_distribution": distribution()}, HOLDS),
-        ("C2", {"table1_distribution": distribution(sources=101)}, FAILS),
-        ("C3", {"table1_distribution": distribution(between=50)}, HOLDS),
-        ("C3", {"table1_distribution": distribution(between=10)}, IN_PART),
-        ("C3", {"table1_distribution": distribution(between=4)}, FAILS),
+        ("C1", {"networks": NETWORKS, "table1_distribution": distribution()}, HOLDS),
+        ("C1", {"networks": NETWORKS, "table1_distribution": distribution(refit=40)}, IN_PART),
+        (
+            "C1",
+            {"networks": NETWORKS, "table1_distribution": distribution(refit=40, subset=49)},
+            FAILS,
+        ),
+        ("C2", {"networks": NETWORKS, "table1_distribution": distribution()}, HOLDS),
+        ("C2", {"networks": NETWORKS, "table1_distribution": distribution(sources=101)}, FAILS),
+        ("C3", {"networks": NETWORKS, "table1_distribution": distribution(between=50)}, HOLDS),
+        ("C3", {"networks": NETWORKS, "table1_distribution": distribution(between=10)}, IN_PART),
+        ("C3", {"networks": NETWORKS, "table1_distribution": distribution(between=4)}, FAILS),
         ("C4", {"sparsity": sparsity()}, HOLDS),
         ("C4", {"sparsity": sparsity(supposed=6)}, IN_PART),
         ("C4", {"sparsity": sparsity(supposed=60)}, FAILS),
@@ -130,7 +136,9 @@ def test_what_a_run_does_not_have_is_not_measured_and_says_why():
     for name, one in found.items():
         assert one.verdict == f"not measured, because {CLAIMS[name].key} turns it off"
     empty = distribution().assign(rel_err_share_below_20=None, rel_err_share_below_30=None)
-    assert judge_claims({"table1_distribution": empty})["C1"].verdict.startswith("not measured")
+    assert judge_claims({"table1_distribution": empty, "networks": NETWORKS})[
+        "C1"
+    ].verdict.startswith("not measured")
 
 
 def test_the_page_has_every_claim_and_what_is_beyond(tmp_path):

@@ -97,6 +97,7 @@ def folder(results, tmp_path_factory):
     own = [results["evaluation", source] for source, _ in OWN]
     moments = results["moments"]
     tables = {
+        "networks": (pd.DataFrame({"n_categories": [N]}), {}),
         "table1_distribution": (
             dependencies.table1_distribution(own, [1, 4]),
             {**dependencies.DISTRIBUTION},
