@@ -405,6 +405,6 @@ def judge_claims(tables: Tables) -> dict[str, Finding]:
     return {
         name: claim.judge(tables)
         if claim.tables[0] in tables
-        else Finding(f"not measured, because {claim.key} turns it off", [], [])
+        else Finding(f"not measured, because this run has no {claim.tables[0]} ({claim.key})", [], [])
         for name, claim in CLAIMS.items()
     }

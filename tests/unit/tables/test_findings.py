@@ -134,7 +134,8 @@ def test_what_a_run_does_not_have_is_not_measured_and_says_why():
     found = judge_claims({})
     assert list(found) == list(CLAIMS)
     for name, one in found.items():
-        assert one.verdict == f"not measured, because {CLAIMS[name].key} turns it off"
+        why = f"this run has no {CLAIMS[name].tables[0]} ({CLAIMS[name].key})"
+        assert one.verdict == f"not measured, because {why}"
     empty = distribution().assign(rel_err_share_below_20=None, rel_err_share_below_30=None)
     assert judge_claims({"table1_distribution": empty, "networks": NETWORKS})[
         "C1"

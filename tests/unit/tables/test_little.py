@@ -143,7 +143,7 @@ def folder(results, tmp_path_factory):
 def test_every_finding_is_in_words(folder):
     page = (folder / "findings.md").read_text()
     assert "nan" not in page.lower().replace("dominant", "")
-    assert "not measured, because generalizability.models turns it off" in page
+    assert "not measured, because this run has no table2 (generalizability.models)" in page
     assert "f: rank 4 of 10 categories; err(0) is exactly 0 for 9 categories." in page
 
 
