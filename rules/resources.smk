@@ -95,7 +95,7 @@ def control_mem_mb(wildcards, attempt):
     samples = 0
     if wildcards.control == "shuffled":
         given = config["dataset"]["splits"].get(wildcards.split, {})
-        samples = given.get("samples_per_category") or 500
+        samples = given.get("samples_per_category") or 1300
     size = 4 * samples * N_CATEGORIES**2 + 5 * 8 * N_CATEGORIES**2
     return int(attempt * (1500 + size / 2**20))
 
