@@ -405,6 +405,8 @@ def judge_claims(tables: Tables) -> dict[str, Finding]:
     return {
         name: claim.judge(tables)
         if claim.tables[0] in tables
-        else Finding(f"not measured, because this run has no {claim.tables[0]} ({claim.key})", [], [])
+        else Finding(
+            f"not measured, because this run has no {claim.tables[0]} ({claim.key})", [], []
+        )
         for name, claim in CLAIMS.items()
     }

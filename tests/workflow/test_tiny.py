@@ -72,6 +72,19 @@ def test_every_store_is_as_declared(tiny):
                 assert dataset[array].attrs.get("units", "") == declared.units, (name, array)
 
 
+def test_all_stores_are_one_tree(tiny, monkeypatch):
+    """As docs/stores.md opens them."""
+    monkeypatch.chdir(tiny)
+    code = re.search(r"```python\n(.*?)```", (ROOT / "docs/stores.md").read_text(), flags=re.S)[1]
+    names: dict = {}
+    exec(code, names)
+    tree = names["tree"]
+    assert {str(path.relative_to(tiny / "results")) for path in stores(tiny)} <= {
+        node.path.strip("/") for node in tree.leaves
+    }
+    assert tree["moments/resnet--resnet.zarr"].attrs["made_by"] == "reduce_second_moment"
+
+
 def rules_text():
     return "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
 
