@@ -23,26 +23,26 @@ class Found(NamedTuple):
     squared_error: np.ndarray
 
 
-def at_alpha(moment, *between, **how):
+def at_alpha(moment, *between, relative=RELATIVE, **how):
     """CovLasso at a share of each target's alpha_max."""
     targets = how.get("targets", np.arange(between[0].shape[1] if between else len(moment)))
     path = covlasso_path(moment, *between, max_support=1, **how)
-    alpha = np.where(path.alpha_max > 0, RELATIVE * path.alpha_max, 1.0)
+    alpha = np.where(path.alpha_max > 0, relative * path.alpha_max, 1.0)
     found = solve_covlasso(moment, *between, alpha=alpha, **how)
     assert len(alpha) == len(targets)
     return Found(found.to_sparse(len(moment)).toarray(), found.squared_error)
 
 
-def at_size(moment, *between, **how):
+def at_size(moment, *between, size=SIZE, **how):
     """CovLasso at a support size."""
-    found = solve_covlasso(moment, *between, support_size=SIZE, **how)
+    found = solve_covlasso(moment, *between, support_size=size, **how)
     return Found(found.to_sparse(len(moment)).toarray(), found.squared_error)
 
 
-def subset(moment, *between, **how):
+def subset(moment, *between, size=SIZE, **how):
     """The best subset of a size."""
-    found = best_subsets(moment, *between, max_support=SIZE, proven_size=2, **how)
-    return Found(found.to_sparse(SIZE, len(moment)).toarray(), found.squared_error[:, -1])
+    found = best_subsets(moment, *between, max_support=size, proven_size=2, **how)
+    return Found(found.to_sparse(size, len(moment)).toarray(), found.squared_error[:, -1])
 
 
 def refitted(moment, *between, **how):
@@ -146,6 +146,26 @@ def test_a_memory_mapped_moment_is_used_in_place(solver, problem, tmp_path):
     mapped = np.load(tmp_path / "moment.npy", mmap_mode="r")
     assert solver(mapped, *problem[1:]).coef.tobytes() == solver(*problem).coef.tobytes()
     np.testing.assert_array_equal(np.load(tmp_path / "moment.npy"), problem[0])
+
+
+@problems
+def test_what_is_given_is_left_as_it_was(solver, problem):
+    given = [one.copy() for one in problem]
+    solver(*given)
+    for mine, theirs in zip(problem, given, strict=True):
+        np.testing.assert_array_equal(theirs, mine)
+
+
+@problems
+def test_more_freedom_never_raises_the_error(solver, problem):
+    if solver is at_alpha:
+        larger, smaller = solver(*problem, relative=0.3), solver(*problem, relative=0.1)
+    elif solver is refitted:  # of other sources it may be worse, but not than what it refits
+        larger, smaller = at_size(*problem), refitted(*problem)
+    else:
+        larger, smaller = solver(*problem, size=2), solver(*problem, size=5)
+    assert (smaller.squared_error <= larger.squared_error * (1 + 1e-9)).all()
+    assert (smaller.squared_error < larger.squared_error).any()
 
 
 def test_a_dead_category_is_no_source_and_predicted_by_none(solver):
