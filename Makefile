@@ -12,6 +12,7 @@ $(VENV)/installed: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) --editable '.[slurm,test,lint]'
+	$(BIN)/python tools/compile_kernels.py
 	touch $@
 
 demo: $(VENV)/installed
