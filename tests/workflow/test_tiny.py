@@ -146,6 +146,7 @@ def test_two_devices_learn_what_one_learns_from_batches_twice_as_large(tmp_path)
         two = {"batch_size": 32, "trainer": trainer}
         config["models"] = {"one": vit | {"train": own}, "two": vit | {"train": own | two}}
         config["robustness"]["models"] = config["generalizability"]["models"] = []
+        del config["cards"]  # a diff of other networks
 
     names = ("one", "two")
     weights = [f"results/networks/{name}/model.safetensors" for name in names]
@@ -218,6 +219,7 @@ def test_another_penalty_reruns_what_depends_on_it(tiny, tmp_path):
 def test_another_model_adds_its_own_jobs_and_pairs(tiny, tmp_path):
     def add(config):
         config["models"] = {"convnext": config["models"]["resnet"], **config["models"]}
+        config["controls"] = {"enabled": False}  # those of the first network, by default
 
     jobs = planned(tiny, written(tmp_path, add))
     assert jobs["train_backbone"] == 1
