@@ -49,7 +49,7 @@ def test_the_workflow_holds_from_the_images_to_all_tables(folder):
     assert jobs["index_balanced"] == seeds
     assert jobs["fit_new_categories"] == some * seeds * (settings + 1)
     assert jobs["measure_robustness"] == full * seeds
-    assert jobs["evaluate_dependencies"] == 16
+    assert jobs["evaluate_dependencies"] == 16 + 3  # untrained, Gaussian and shuffled logits
     assert {"tabulate_dependencies", "tabulate_generalizability", "tabulate_robustness"} <= set(
         jobs
     )
