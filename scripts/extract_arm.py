@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def main(
     card: str,
-    checkpoint: str,
+    checkpoint: str | None,
     images: Sequence[str],
     logits: Sequence[str],
     *,
@@ -23,12 +23,16 @@ def main(
     options: Mapping[str, Any],
     rows: int | None,
     workers: int,
+    made_by: str = "extract_arm",
+    seed: int | None = None,
 ) -> None:
     torch.set_num_threads(1)
     how = ExtractionOptions(**options)
     for shown, path in zip(images, logits, strict=True):
         network, source, store = prepare_extraction(
-            model, spec, card, checkpoint, shown, path, how, rows, workers, made_by="extract_arm"
+            *(model, spec, card, checkpoint, shown, path, how, rows, workers),
+            made_by=made_by,
+            seed=seed,
         )
         extract_logits(network, source, store, how)
         store.finish()

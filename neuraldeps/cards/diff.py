@@ -18,6 +18,7 @@ class _Network:
 
     def __init__(self, subsets: str, moments: str, stability: str | None) -> None:
         self.store = open_store(subsets).load()
+        self.names = [one.short for one in categories(self.store, "source_category")]
         self.moment = map_array(moments, "second_moment")
         self.halves = open_store(stability)["half_support"].load() if stability else None
 
@@ -82,8 +83,8 @@ def compare_networks(
 
     Raises
     ------
-    InputError
-        If a store is of another version.
+    StoreError
+        If a store cannot be opened.
     """
     first, second = (
         _Network(*paths) for paths in zip(subsets, moments, stability or (None, None), strict=True)
@@ -112,21 +113,19 @@ def compare_networks(
 
 def _of_size(first: _Network, second: _Network, place: Place) -> dict[str, Any]:
     target, _ = place
-    names = categories(first.store, "source_category")
+    names = first.names
     ours, theirs = first.support(place), second.support(place)
     kept = [one for one in ours if one in theirs]
     lost = [one for one in ours if one not in theirs]
     gained = [one for one in theirs if one not in ours]
     return {
-        "kept": [names[one].short for one in kept],
-        "lost": [names[one].short for one in lost],
+        "kept": [names[one] for one in kept],
+        "lost": [names[one] for one in lost],
         "lost_probability": [second.probability(place, one) for one in lost],
-        "gained": [names[one].short for one in gained],
+        "gained": [names[one] for one in gained],
         "gained_probability": [first.probability(place, one) for one in gained],
-        "surely_lost": [names[one].short for one in lost if _is_sure(first, second, place, one)],
-        "surely_gained": [
-            names[one].short for one in gained if _is_sure(second, first, place, one)
-        ],
+        "surely_lost": [names[one] for one in lost if _is_sure(first, second, place, one)],
+        "surely_gained": [names[one] for one in gained if _is_sure(second, first, place, one)],
         "first_error": first.error(target, ours),
         "second_error": second.error(target, theirs),
         "transferred_error": second.error(target, ours),

@@ -13,7 +13,7 @@ from neuraldeps.controls.supports import (
 )
 from neuraldeps.dependencies.candidates import Candidates
 from neuraldeps.dependencies.covlasso import cross_moment
-from neuraldeps.dependencies.evaluation import means
+from neuraldeps.dependencies.evaluation import means, ratio
 from neuraldeps.dependencies.scoring import evaluate
 from neuraldeps.estimators import Solutions
 from neuraldeps.logits.store import LogitsFile, labels_of, side_coordinates
@@ -86,9 +86,7 @@ def evaluate_controls(
         n_threads=n_threads,
     )
     measured = means(result)
-    own = np.full(len(targets), np.nan)
-    positive = result.sums.n_positive
-    np.divide(result.sums.original_correct_positive, positive, out=own, where=positive > 0)
+    own = ratio(result.sums.original_correct_positive, result.sums.n_positive)
     sources = {
         "subsets": subsets,
         "within": within,

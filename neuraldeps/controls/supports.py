@@ -9,9 +9,8 @@ from neuraldeps.estimators import Solutions
 from neuraldeps.refit import refit
 from neuraldeps.seeds import seed_of
 
-ZERO = (
-    2.0**-46
-)  # eigenvalue of M scaled to a diagonal of 1 that float32 logits can make of a zero, per category
+# eigenvalue that float32 logits can make of a zero, per category, where M has a diagonal of 1
+ZERO = 2.0**-46
 
 
 def random_supports(

@@ -100,7 +100,7 @@ def evaluate_dependencies(
         "alpha_at_penalty": solved["alpha_at_penalty"],
         "support_size_at_penalty": solved["support_size_at_penalty"],
         "alpha": alpha,
-        "relative_alpha": _ratio(alpha.values, alpha_max),
+        "relative_alpha": ratio(alpha.values, alpha_max),
         "support": np.stack([one.support for one in solutions["support_size"]]),
         "coef": np.stack([one.coef for one in solutions["support_size"]]),
         "target_second_moment": solved["target_second_moment"],
@@ -184,8 +184,21 @@ def _check_images(solved: xr.Dataset, sides: tuple[str, str], paths: str) -> Non
             )
 
 
-def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """Quotient, NaN where there is nothing to divide by."""
+def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Quotient, NaN where there is nothing to divide by.
+
+    Parameters
+    ----------
+    numerator : ndarray
+        Sums or counts.
+    denominator : ndarray
+        Of a shape that fits the numerator's.
+
+    Returns
+    -------
+    ndarray, float64
+        Of the numerator's shape.
+    """
     denominator = np.broadcast_to(np.asarray(denominator, float), np.shape(numerator))
     out = np.full(np.shape(numerator), np.nan)
     return np.divide(numerator, denominator, out=out, where=denominator > 0)
@@ -207,7 +220,7 @@ def _measures(results: Mapping[str, Evaluation], n_sizes: int) -> dict[str, np.n
             n_names = len(ALONG[axis])
             shape = (*part.shape[:2], n_names, part.shape[2] // n_names, *part.shape[3:])
             variables[name + suffix] = np.moveaxis(part.reshape(shape), 2, 1)
-    own = [_ratio(r.sums.original_correct_positive, r.sums.n_positive) for r in every]
+    own = [ratio(r.sums.original_correct_positive, r.sums.n_positive) for r in every]
     return variables | {
         "original_accuracy": np.array([r.original_correct / r.n_labelled for r in every]),
         "original_positive_accuracy": np.stack(own),
@@ -235,14 +248,14 @@ def means(result: Evaluation) -> dict[str, np.ndarray]:
     positive = sums.n_positive[:, None]
     masked = np.isnan(sums.error)[..., np.newaxis]
     return {
-        "absolute_error_positive": _ratio(sums.error_positive, positive),
-        "relative_error_positive": _ratio(sums.error_positive, sums.size_positive[:, None]),
+        "absolute_error_positive": ratio(sums.error_positive, positive),
+        "relative_error_positive": ratio(sums.error_positive, sums.size_positive[:, None]),
         "absolute_error": sums.error / result.n_samples,
-        "relative_error": _ratio(sums.error, sums.size[:, None]),
-        "accuracy": _ratio(sums.correct, np.array(result.n_labelled)),
-        "positive_accuracy": _ratio(sums.correct_positive, positive),
+        "relative_error": ratio(sums.error, sums.size[:, None]),
+        "accuracy": ratio(sums.correct, np.array(result.n_labelled)),
+        "positive_accuracy": ratio(sums.correct_positive, positive),
         "delta": np.where(masked, np.nan, sums.missed / result.n_samples),
         "delta_positive": np.where(
-            masked, np.nan, _ratio(sums.missed_positive, positive[..., None])
+            masked, np.nan, ratio(sums.missed_positive, positive[..., None])
         ),
     }

@@ -10,26 +10,24 @@ import xarray as xr
 from neuraldeps.categories import categories
 from neuraldeps.controls.kinds import CONTROLS as KINDS
 from neuraldeps.controls.planting import NOISE, SIZES, Plan, coefficient_error_bound
-from neuraldeps.tables.dependencies import WITHIN
+from neuraldeps.tables.dependencies import DISTRIBUTION, WITHIN, distribution_row
 from neuraldeps.tables.writing import Column
 
 SHOWN = ("refit", "subset")  # estimators
 CLAIM = 3 * NOISE  # relative root mean square error below which few sources are all there is
+SHARED = [  # with the distribution over all categories
+    "n_categories",
+    *(f"rel_err_share_below_{limit}" for limit in WITHIN),
+    "rel_err_median",
+    "pos_acc_median",
+]
 CONTROLS = {
     "source": Column("source"),
     "target": Column("target"),
     "control": Column("control"),
     "sources_by": Column("sources by"),
     "support_size": Column("size", "d"),
-    "n_categories": Column("categories", "d"),
-    **{
-        f"rel_err_share_below_{limit}": Column(f"rel err under {limit} % (% of categories)", ".1f")
-        for limit in WITHIN
-    },
-    "rel_err_median": Column("rel err median (%)", ".1f"),
-    "pos_acc_median": Column(
-        "pos acc median (original) (%)", ".1f", original="pos_acc_median_original"
-    ),
+    **{name: DISTRIBUTION[name] for name in SHARED},
 }
 PLANTED = {
     "model": Column("model"),
@@ -78,13 +76,13 @@ def controls_table(
             for size in sizes:
                 if size in at["support_size"].values:
                     of = at.sel(estimator=name, support_size=size)
-                    rows.append(_row(of, at["original_positive_accuracy"], name, size))
+                    rows.append(_row(of, name, size))
     for store in controls:
         for place in range(store.sizes["predictor"]):
             of = store.isel(predictor=place)
             name, size = str(of["predictor"].values), int(of["predictor_size"])
             if size in sizes or name in ("dense", "with own"):
-                rows.append(_row(of, store["original_positive_accuracy"], name, size))
+                rows.append(_row(of, name, size))
     columns = [*CONTROLS, "pos_acc_median_original"]
     table = pd.DataFrame(rows, columns=columns)
     order = {name: place for place, name in enumerate(["none", *KINDS])}
@@ -94,35 +92,26 @@ def controls_table(
     ).reset_index(drop=True)
 
 
-def _row(
-    measured: xr.Dataset, original: xr.DataArray, sources_by: str, size: int
-) -> dict[str, Any]:
+def _row(measured: xr.Dataset, sources_by: str, size: int) -> dict[str, Any]:
     (source, control), (target, other) = (
-        (*str(measured.attrs[side]).partition("@")[::2],) for side in ("source", "target")
+        str(measured.attrs[side]).partition("@")[::2] for side in ("source", "target")
     )
     error = measured["relative_error_positive"].values
-    counted = np.isfinite(error)
-    row = {
+    row = distribution_row(
+        measured,
+        f"support size {size}",
+        sources_by,
+        np.full(error.shape, size),
+        error,
+        measured["positive_accuracy"].values,
+    )
+    return row | {
         "source": source,
         "target": target,
         "control": control or other or "none",
         "sources_by": sources_by,
         "support_size": size,
-        "n_categories": int(counted.sum()),
     }
-    if not counted.any():
-        return row
-    error = 100 * error[counted]
-    kept, own = (100 * one.values[counted] for one in (measured["positive_accuracy"], original))
-    return (
-        row
-        | {f"rel_err_share_below_{limit}": 100 * float((error < limit).mean()) for limit in WITHIN}
-        | {
-            "rel_err_median": float(np.median(error)),
-            "pos_acc_median": float(np.median(kept)),
-            "pos_acc_median_original": float(np.median(own)),
-        }
-    )
 
 
 def planted_table(

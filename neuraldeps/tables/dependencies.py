@@ -20,6 +20,7 @@ from neuraldeps.tables.paper import PAPER_CATEGORIES, paper_backbone, paper_numb
 from neuraldeps.tables.writing import Column
 
 WITHIN = (10, 20, 30)  # % of the logit
+PSEUDO = "pseudo_"  # of columns where the network's own top-1 stands for labels
 OVER_POSITIVES = re.compile(r"(abs_err|rel_err|acc|pos_acc)(?!.*_all$)")
 TABLE1 = {
     "source": Column("source"),
@@ -179,7 +180,7 @@ def table1_distribution(
 def _size_rows(test: xr.Dataset, size: int) -> list[dict[str, Any]]:
     at = test.sel(support_size=size)
     return [
-        _distribution_row(
+        distribution_row(
             test,
             f"support size {size}",
             estimator,
@@ -195,7 +196,7 @@ def _penalty_rows(test: xr.Dataset, penalty: int) -> list[dict[str, Any]]:
     at = test.isel(penalty=penalty)
     name = {"alpha": "alpha", "relative_alpha": "alpha / alpha_max"}[str(at.penalty_kind.values)]
     return [
-        _distribution_row(
+        distribution_row(
             test,
             f"{name} = {float(at.penalty_value):g}",
             estimator,
@@ -207,7 +208,7 @@ def _penalty_rows(test: xr.Dataset, penalty: int) -> list[dict[str, Any]]:
     ]
 
 
-def _distribution_row(
+def distribution_row(
     test: xr.Dataset,
     at: str,
     estimator: str,
@@ -215,6 +216,26 @@ def _distribution_row(
     relative_error: np.ndarray,
     positive_accuracy: np.ndarray,
 ) -> dict[str, Any]:
+    """One estimator's errors and accuracies over all categories that have images.
+
+    Parameters
+    ----------
+    test : xarray.Dataset
+        With `original_positive_accuracy`, and the pair in its attributes.
+    at : str
+        Which solutions, in words.
+    estimator : str
+        Who found them.
+    sizes : ndarray of int, shape (T,)
+        Sources of each.
+    relative_error, positive_accuracy : ndarray, shape (T,), float64
+        Over each category's own images, as fractions; NaN where it has none.
+
+    Returns
+    -------
+    dict
+        Columns of `DISTRIBUTION`, in percent.
+    """
     counted = np.isfinite(relative_error)
     row: dict[str, Any] = {
         "source": test.attrs["source"],
@@ -287,7 +308,7 @@ def name_pseudo_positives(
     >>> list(frame), columns["pseudo_acc"].heading
     (['pseudo_acc'], 'own top-1 kept (original) (%)')
     """
-    names = {name: f"pseudo_{name}" for name in frame if OVER_POSITIVES.match(str(name))}
+    names = {name: f"{PSEUDO}{name}" for name in frame if OVER_POSITIVES.match(str(name))}
     shown = {
         names.get(name, name): replace(
             column,

@@ -6,8 +6,7 @@ import pandas as pd
 
 from neuraldeps.stores import aside
 from neuraldeps.tables.claims import CLAIMS, Finding, Tables, judge_claims, percent
-
-PSEUDO = "pseudo_"  # of columns where the network's own top-1 stands for labels
+from neuraldeps.tables.dependencies import PSEUDO
 
 
 def _without_pseudo(name: str) -> str:

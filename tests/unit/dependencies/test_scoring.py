@@ -50,6 +50,19 @@ def by_hand(f, g, label, i, w):
     return error.sum(), error[positive].sum(), right.sum(), right[positive].sum()
 
 
+def assert_as_by_hand(result, f, g, label, support, coef):
+    """Every sum of every target and predictor, exactly."""
+    for i, m in np.ndindex(support.shape[:2]):
+        w = np.zeros(f.shape[1])
+        taken = support[i, m] >= 0
+        w[support[i, m][taken]] = coef[i, m][taken]
+        error, error_positive, right, right_positive = by_hand(f, g, label, i, w)
+        assert result.sums.error[i, m] == error
+        assert result.sums.error_positive[i, m] == error_positive
+        assert result.sums.correct[i, m] == right
+        assert result.sums.correct_positive[i, m] == right_positive
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("within", [True, False])
 def test_equals_replacing_one_logit_at_a_time(case, within, threads):
@@ -58,17 +71,8 @@ def test_equals_replacing_one_logit_at_a_time(case, within, threads):
     f, g = values_of(source.path), values_of(g_path)
     candidates = Candidates.from_padded(np.arange(N), support, coef)
     result = evaluate(source, LogitsFile(g_path), candidates, label, n_threads=threads)
-    for i in range(N):
-        for m in range(2):
-            w = np.zeros(N)
-            taken = support[i, m] >= 0
-            w[support[i, m][taken]] = coef[i, m][taken]
-            error, error_positive, right, right_positive = by_hand(f, g, label, i, w)
-            # a sum of 5000 errors that are multiples of 1/2 is exact in float64
-            assert result.sums.error[i, m] == error
-            assert result.sums.error_positive[i, m] == error_positive
-            assert result.sums.correct[i, m] == right
-            assert result.sums.correct_positive[i, m] == right_positive
+    # a sum of 5000 errors that are multiples of 1/2 is exact in float64
+    assert_as_by_hand(result, f, g, label, support, coef)
     assert result.original_correct == (g.argmax(1) == label).sum()
     assert result.n_labelled == (label >= 0).sum()
     np.testing.assert_array_equal(result.sums.n_positive, np.bincount(label[label >= 0]))
@@ -263,15 +267,7 @@ def test_any_labels_ties_and_shards_give_what_replacing_gives(
             *(source, LogitsFile(paths[1]), candidates, label), min_positives=0, n_threads=threads
         )
     assert not result.pseudo_positives
+    assert_as_by_hand(result, f, g, label, support, coef)
     for i in range(n):
         assert result.sums.n_positive[i] == (label == i).sum()
-        for m in range(2):
-            w = np.zeros(n)
-            taken = support[i, m] >= 0
-            w[support[i, m][taken]] = coef[i, m][taken]
-            error, error_positive, right, right_positive = by_hand(f, g, label, i, w)
-            assert result.sums.error[i, m] == error
-            assert result.sums.error_positive[i, m] == error_positive
-            assert result.sums.correct[i, m] == right
-            assert result.sums.correct_positive[i, m] == right_positive
     assert result.original_correct == (g.argmax(1) == label).sum()
