@@ -7,7 +7,7 @@ import numpy as np
 import zarr
 from threadpoolctl import threadpool_limits
 
-from neuraldeps.logits.store import LogitsFile
+from neuraldeps.logits.store import LogitsFile, masked_categories
 from neuraldeps.logs import progress
 
 ROWS = 4096  # images at once
@@ -62,11 +62,13 @@ def half_moments(
     n_target = n if within else zarr.open_array(f"{target.path}/logits", mode="r").shape[1]
     crosses = np.zeros((0 if within else n_splits + 1, n, n_target))
     powers = np.zeros((n_splits + 1, n_target))
+    masked = [masked_categories(file.path) for file in (source, target)]
     with threadpool_limits(1, "blas"):
         for first in progress(range(0, n_samples, ROWS), "halves", None, "block"):
             last = min(first + ROWS, n_samples)
             f = source.rows(first, last)
             g = f if within else target.rows(first, last)
+            f[:, masked[0]] = g[:, masked[1]] = 0.0  # as in the second moments of all images
             for split in range(n_splits + 1):
                 taken = slice(None) if split == n_splits else is_first[split, first:last]
                 ours = f[taken]

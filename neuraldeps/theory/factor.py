@@ -15,7 +15,7 @@ from dask import delayed
 from scipy.linalg import lapack
 
 from neuraldeps.errors import StoreError
-from neuraldeps.logits.store import LogitsFile
+from neuraldeps.logits.store import LogitsFile, masked_categories
 from neuraldeps.moments import LANE_BYTES, LANES, STEPS, hold_blas
 
 BLOCK = 32  # columns that are reflected at once
@@ -50,11 +50,14 @@ def add_rows(factor: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return triangle
 
 
-def _fold(factor: Any, file: LogitsFile, first: int, last: int, limit_blas: bool) -> np.ndarray:
-    """Some images' rows, folded into a factor."""
+def _fold(
+    factor: Any, file: LogitsFile, first: int, last: int, masked: list[int], limit_blas: bool
+) -> np.ndarray:
+    """Some images' rows, folded into a factor; masked categories are in no combination."""
     if limit_blas:
         hold_blas()
     rows = file.rows(first, last)
+    rows[:, masked] = 0.0
     n = rows.shape[1]
     return add_rows(np.zeros((n, n)) if factor is None else factor, rows)
 
@@ -113,10 +116,11 @@ def triangular_factor(
     firsts = range(0, n_samples, rows)
     lanes = min(int(np.clip(LANE_BYTES // (8 * n * n), 1, LANES)), len(firsts))
     factors: list[Any] = [None] * lanes
+    masked = masked_categories(logits.path)
     fold = delayed(_fold, pure=False)
     for step, first in enumerate(firsts):
         last, lane = min(first + rows, n_samples), step % lanes
-        factors[lane] = fold(factors[lane], logits, first, last, limit_blas)
+        factors[lane] = fold(factors[lane], logits, first, last, masked, limit_blas)
     (total,) = compute(delayed(_merge, pure=False)(factors))
     return total, n_samples
 

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from neuraldeps.logits.store import LogitsFile
+from neuraldeps.stability.halves import half_moments
+from neuraldeps.stores import open_store, write_store
 from neuraldeps.theory.factor import add_rows, redundancy, triangular_factor
 from tests.unit.test_moments import write_logits
 
@@ -135,6 +137,22 @@ def test_scales_of_categories_do_not_matter(scale):
     )
     np.testing.assert_allclose(scaled.err0, plain.err0 * scales**2, rtol=1e-10)
     assert scaled.rank == plain.rank == 5
+
+
+def test_masked_categories_are_in_no_combination(tmp_path):
+    logits = np.random.default_rng(6).normal(size=(200, 6)).astype(np.float32)
+    plain = write_logits(tmp_path / "plain.zarr", logits * (np.arange(6) != 4))
+    logits[:, 4] = np.finfo(np.float32).min
+    masked = open_store(write_logits(tmp_path / "logits.zarr", logits)).load()
+    masked.attrs["masked_categories"] = [4]
+    path = str(tmp_path / "masked.zarr")
+    write_store(masked, path, shards={"logits": (64, 6)})
+    (factor, _), (expected, _) = (triangular_factor(LogitsFile(one)) for one in (path, plain))
+    np.testing.assert_array_equal(factor, expected)
+    for ours, theirs in zip(
+        *(half_moments(*[LogitsFile(one)] * 2, 2, seed=0) for one in (path, plain)), strict=True
+    ):
+        np.testing.assert_array_equal(ours.second_moment, theirs.second_moment)
 
 
 @pytest.mark.parametrize("rows", [64, 256, 4096])
