@@ -124,12 +124,18 @@ def training_images(wildcards):
 
 def training_options(wildcards):
     """Options that a training depends on, without the numbers of its images."""
-    apart = ["samples_per_category", "valid_samples_per_category", "split"]
+    apart = ["samples_per_category", "valid_samples_per_category", "split", "seed"]
     apart += ["augmentation"] if GLYPH_SPLITS else []
     entry = model_spec(wildcards)
     options = {**entry["train"], "channels_last": entry["channels_last"]}
     options["trainer"] = without(options["trainer"], "workers")
     return in_order(without(options, *apart))
+
+
+def training_seed(wildcards):
+    """The seed of a network's training: its own, or the run's."""
+    own = model_spec(wildcards)["train"]["seed"]
+    return config["seed"] if own is None else own
 
 
 def start_folder(model, seed):

@@ -63,7 +63,7 @@ rule train_backbone:
         valid_samples_per_category=lambda wildcards: model_spec(wildcards)["train"][
             "valid_samples_per_category"
         ],
-        seed=config["seed"],
+        seed=training_seed,
         stop_after=None,
     script:
         "../scripts/train_backbone.py"

@@ -64,6 +64,12 @@ MODELS = list(config["models"])
 IMPORTED = [model for model in MODELS if config["models"][model].get("logits")]
 NETWORKS = [model for model in MODELS if model not in IMPORTED]
 TRAINED = [model for model in MODELS if config["models"][model].get("train")]
+# those that Tables 2 to 4 can train again with their own seeds
+OF_RUN_SEED = [
+    model
+    for model in TRAINED
+    if config["models"][model]["train"]["seed"] in (None, config["seed"])
+]
 PAIRS = (
     [(source, target) for source in MODELS for target in MODELS]
     if config["pairs"] == "all"
@@ -77,6 +83,14 @@ STABILITY_PAIRS = [
     if config["stability"]["enabled"]
     and (source == target or config["stability"]["pairs"] == "all")
 ]
+# pairs of a network with itself, by all but its training's seed: more than one are seeds of one network
+SAME_BUT_SEED = {}
+for model in TRAINED:
+    if (model, model) in PAIRS:
+        spec = in_order(config["models"][model])
+        spec["train"] = {**spec["train"], "seed": None}
+        SAME_BUT_SEED.setdefault(str(spec), []).append(model)
+SEED_GROUPS = [models for models in SAME_BUT_SEED.values() if len(models) > 1]
 # control networks, named {model}@{kind}; pairs that have controls, and those of control networks
 CONTROLLED = config["controls"]["models"] or [PAIRS[0][1]]
 CONTROLLED = CONTROLLED if config["controls"]["enabled"] else []
@@ -101,7 +115,9 @@ PLANTED = [model for model in CONTROL_MODELS if model.endswith("@planted")]
 
 # Table 3
 ROBUSTNESS = in_order(config["robustness"])
-ROBUST_MODELS = TRAINED if ROBUSTNESS["models"] == "all" else list(ROBUSTNESS["models"])
+ROBUST_MODELS = (
+    OF_RUN_SEED if ROBUSTNESS["models"] == "all" else list(ROBUSTNESS["models"])
+)
 ROBUST_SEEDS = [config["seed"] + number for number in range(ROBUSTNESS["seeds"])]
 ROBUST_SPLITS = list(dict.fromkeys(ROLES.values()))
 ROBUST_ARMS = list(ARMS)
@@ -109,7 +125,7 @@ START_EPOCHS = ROBUSTNESS["start_epochs"]
 
 # Tables 2 and 4: in the paper's words 900 -> 100 is 900to100; the baseline knows all categories
 GENERAL = config["generalizability"]
-GENERAL_MODELS = TRAINED if GENERAL["models"] == "all" else list(GENERAL["models"])
+GENERAL_MODELS = OF_RUN_SEED if GENERAL["models"] == "all" else list(GENERAL["models"])
 GENERAL_SEEDS = [config["seed"] + number for number in range(GENERAL["seeds"])]
 GENERAL_SPLIT = GENERAL["fit_split"] or FIT
 NEW_COUNTS = [count_new(new, N_CATEGORIES) for new in GENERAL["new"]]

@@ -98,5 +98,6 @@ rule tabulate_stability:
         runtime=minutes(20),
     params:
         sizes=config["cards"]["sizes"],
+        seed_groups=SEED_GROUPS,
     script:
         "../scripts/tabulate_stability.py"

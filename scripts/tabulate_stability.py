@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from neuraldeps.logs import job_log
 from neuraldeps.stores import open_store
 from neuraldeps.tables.stability import (
@@ -11,6 +13,7 @@ from neuraldeps.tables.stability import (
     STABILITY,
     STABILITY_NOTES,
     agreement_table,
+    seeds_table,
     stability_table,
 )
 from neuraldeps.tables.writing import write_table
@@ -26,16 +29,25 @@ def main(
     agreement_outputs: Mapping[str, str],
     *,
     sizes: Sequence[int],
+    seed_groups: Sequence[Sequence[str]],
 ) -> None:
+    stores = [open_store(path).load() for path in subsets]
+    within = {
+        store.attrs["source"]: store
+        for store in stores
+        if store.attrs["source"] == store.attrs["target"]
+    }
+    over_halves = stability_table(map(open_store, stability))
+    over_seeds = seeds_table(within, seed_groups, sizes)
     write_table(
-        stability_table(map(open_store, stability)),
+        pd.concat([over_halves, over_seeds]) if len(over_seeds) else over_halves,
         STABILITY,
         stability_outputs,
-        caption="Stability of the best subsets over random halves of the images.",
+        caption="Stability of the best subsets over random halves of the images and over seeds of training.",
         notes=STABILITY_NOTES,
     )
     write_table(
-        agreement_table([open_store(path).load() for path in subsets], sizes),
+        agreement_table(stores, sizes),
         AGREEMENT,
         agreement_outputs,
         caption="Agreement of the best subsets of pairs of networks.",
@@ -51,4 +63,5 @@ if __name__ == "__main__":
             {form: snakemake.output[f"stability_{form}"] for form in ("csv", "md", "tex")},
             {form: snakemake.output[f"agreement_{form}"] for form in ("csv", "md", "tex")},
             sizes=snakemake.params.sizes,
+            seed_groups=snakemake.params.seed_groups,
         )

@@ -254,13 +254,19 @@ def _learned(run: Run, split: str, models: list[str]) -> Iterator[str]:
 
 def _trained_here(run: Run, block: str, models: str | list[str]) -> Generator[str, None, list[str]]:
     """Give a block's networks back; they must be trained here."""
-    trained = [name for name, model in run.models.items() if model.train]
+    trained = {name: model.train for name, model in run.models.items() if model.train}
+    of_run = [name for name, train in trained.items() if train.seed in (None, run.seed)]
     if isinstance(models, str):
-        return trained
+        return of_run
     for model in models:
         if model not in trained:
             known = _one_of(trained, "the trained models")
             yield f"{block}.models names {model!r}; it must be {known}"
+        elif model not in of_run:
+            yield (
+                f"{block}.models names {model!r}, whose training has a seed of its own; name a network of the "
+                f"run's seed ({', '.join(of_run) or 'there is none'}): {block}.seeds counts on from that one"
+            )
     return models
 
 

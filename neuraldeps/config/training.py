@@ -225,6 +225,11 @@ class Trainer(Block):
 class Train(Block):
     """Train the network here, from scratch."""
 
+    seed: int | None = Field(
+        None,
+        ge=0,
+        description="Seed that the network is trained with; null takes the seed of the run. Networks that differ in it alone are held against each other in results/tables/stability.csv.",
+    )
     epochs: int = Field(4, ge=1, description="Passes over the training set.")
     samples_per_category: OfGlyphs[int] = Field(
         64, ge=1, description="Fresh images of every category per epoch."

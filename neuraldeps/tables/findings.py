@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from neuraldeps.stores import aside
@@ -82,11 +83,10 @@ def beyond_the_paper(tables: Tables) -> dict[str, list[str]]:
         ]
     if "stability" in tables:
         said["How stable sources are"] = [
-            f"{row['source']} -> {row['target']}, {row['support_size']:.0f} sources: mean stability over halves "
-            f"of the images {row['stability_mean']:.2f} [{row['stability_mean_low']:.2f}, "
-            f"{row['stability_mean_high']:.2f}] (1 is the same, 0 is chance); {percent(row['unique'])} of the "
-            "categories have no near-equal support."
-            for _, row in tables["stability"].dropna(subset=["stability_mean", "unique"]).iterrows()
+            f"{row['source']} -> {row['target']}, {row['support_size']:.0f} sources: mean stability over "
+            f"{_draws(row['over'])} {row['stability_mean']:.2f} [{row['stability_mean_low']:.2f}, "
+            f"{row['stability_mean_high']:.2f}] (1 is the same, 0 is chance){_unique(row['unique'])}."
+            for _, row in tables["stability"].dropna(subset=["stability_mean"]).iterrows()
         ]
     if "agreement" in tables and not tables["agreement"].empty:
         said["Whether networks agree"] = [
@@ -95,6 +95,18 @@ def beyond_the_paper(tables: Tables) -> dict[str, list[str]]:
             for _, row in tables["agreement"].dropna(subset=["shared"]).iterrows()
         ]
     return said
+
+
+def _draws(over: str) -> str:
+    return "halves of the images" if over == "halves" else f"{over} of training"
+
+
+def _unique(share: float) -> str:
+    return (
+        ""
+        if np.isnan(share)
+        else f"; {percent(share)} of the categories have no near-equal support"
+    )
 
 
 def write_findings(tables: Mapping[str, str], path: str, *, about: str) -> None:

@@ -1,6 +1,6 @@
 """The tables of stability over halves of the images, and of agreement between pairs of networks."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -13,6 +13,7 @@ from neuraldeps.tables.writing import Column
 STABILITY = {
     "source": Column("source"),
     "target": Column("target"),
+    "over": Column("over"),
     "support_size": Column("size", "d"),
     "n_categories": Column("categories", "d"),
     "stability_mean": Column("mean stability", ".3f"),
@@ -60,19 +61,17 @@ def stability_table(stores: Iterable[xr.Dataset]) -> pd.DataFrame:
             row = {
                 "source": store.attrs["source"],
                 "target": store.attrs["target"],
+                "over": "halves",
                 "support_size": int(size),
                 "n_categories": len(known),
             }
             if len(known):
-                q1, median, q3 = np.quantile(known, [0.25, 0.5, 0.75])
-                row |= {
-                    "stability_mean": float(at["mean_stability"]),
-                    "stability_mean_low": float(at["mean_stability_low"]),
-                    "stability_mean_high": float(at["mean_stability_high"]),
-                    "stability_q1": float(q1),
-                    "stability_median": float(median),
-                    "stability_q3": float(q3),
-                }
+                row |= _stability(
+                    known,
+                    float(at["mean_stability"]),
+                    float(at["mean_stability_low"]),
+                    float(at["mean_stability_high"]),
+                )
             if len(near):
                 row |= {
                     "unique": 100 * float((near == 1).mean()),
@@ -81,6 +80,60 @@ def stability_table(stores: Iterable[xr.Dataset]) -> pd.DataFrame:
                 }
             rows.append(row)
     return pd.DataFrame(rows, columns=list(STABILITY))
+
+
+def seeds_table(
+    subsets: Mapping[str, xr.Dataset], groups: Iterable[Sequence[str]], sizes: Sequence[int]
+) -> pd.DataFrame:
+    """One row per network and size: how stable its best subsets are over seeds of its training.
+
+    Parameters
+    ----------
+    subsets : mapping of str to xarray.Dataset
+        By the network's name, its best subsets within itself.
+    groups : iterable of sequence of str
+        Names of networks that differ in nothing but the seed of their training, two or more each.
+    sizes : sequence of int
+        Support sizes; those beyond what was solved are left out.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns of `STABILITY`, without those of near-equal supports; a row has its group's first
+        network.
+    """
+    rows = []
+    for names in groups:
+        stores = [subsets[name] for name in names]
+        for size in sizes:
+            if size not in stores[0]["support_size"].values:
+                continue
+            support = [store["support"].sel(support_size=size).values for store in stores]
+            found = agreement(np.stack(support, axis=1), stores[0].sizes["source_category"] - 1)
+            known = found.stability[np.isfinite(found.stability)]
+            row = {
+                "source": names[0],
+                "target": names[0],
+                "over": f"{len(names)} seeds",
+                "support_size": int(size),
+                "n_categories": len(known),
+            }
+            if len(known):
+                row |= _stability(known, found.mean, found.mean_low, found.mean_high)
+            rows.append(row)
+    return pd.DataFrame(rows, columns=list(STABILITY))
+
+
+def _stability(known: np.ndarray, mean: float, low: float, high: float) -> dict[str, float]:
+    q1, median, q3 = np.quantile(known, [0.25, 0.5, 0.75])
+    return {
+        "stability_mean": mean,
+        "stability_mean_low": low,
+        "stability_mean_high": high,
+        "stability_q1": float(q1),
+        "stability_median": float(median),
+        "stability_q3": float(q3),
+    }
 
 
 def agreement_table(subsets: Sequence[xr.Dataset], sizes: Sequence[int]) -> pd.DataFrame:
@@ -134,6 +187,8 @@ STABILITY_NOTES = [
     "independent, although two of each split complement each other.",
     "Near-equal supports differ from the best subset by one source and have an error within 1 % of its "
     "own, on all images; the best subset is one of them. Supports that differ by more are not counted.",
+    "Over seeds: the best subsets of networks that differ in the seed of their training alone (train.seed), held "
+    "against each other in the same way; the row bears the first one's name.",
 ]
 AGREEMENT_NOTES = [
     "The stability of the two best subsets of a category, corrected for chance, on average over the "

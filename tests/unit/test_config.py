@@ -487,3 +487,13 @@ def test_paths_are_for_imported_logits():
     message = r"models\.resnet18\.paths is for imported logits but .*\.train is given; remove it"
     with pytest.raises(InputError, match=message):
         check_config(changed("models.resnet18.paths", {"fit": "a.csv"}), "config.yaml")
+
+
+def test_a_network_with_a_seed_of_its_own_is_not_trained_again_for_tables_2_to_4():
+    for block in "robustness", "generalizability":
+        config = default()
+        config["models"]["other"] = {"architecture": "resnet18", "train": {"seed": 1}}
+        check_config(config, "config.yaml")
+        config[block]["models"] = ["resnet18", "other"]
+        with pytest.raises(InputError, match=rf"{block}\.models names 'other', whose training has"):
+            check_config(config, "config.yaml")

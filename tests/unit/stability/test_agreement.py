@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from neuraldeps.stability.agreement import agreement
+from neuraldeps.tables.stability import seeds_table
 
 
 def literal(selected):
@@ -80,3 +82,28 @@ def test_without_a_source_nothing_is_measured():
     assert np.isnan(nothing.mean)
     everything = agreement(np.tile(np.arange(3), (1, 4, 1)), 3)  # no other choice
     assert np.isnan(everything.stability[0])
+
+
+def test_seeds_of_one_network_are_held_against_each_other():
+    """Target 0 has the same sources in all three, target 1 in two, target 2 none in any."""
+    sources = [
+        [[3, 4], [3, 4], [-1, -1]],
+        [[4, 3], [3, 4], [-1, -1]],
+        [[3, 4], [5, 6], [-1, -1]],
+    ]
+    subsets = {
+        f"seed{seed}": xr.Dataset(
+            {"support": (("support_size", "target_category", "slot"), np.array([support]))},
+            {"support_size": [2], "source_category": range(8)},
+        )
+        for seed, support in enumerate(sources)
+    }
+    subsets["another"] = subsets["seed0"]
+    table = seeds_table(subsets, [["seed0", "seed1", "seed2"]], [2, 5])
+    (row,) = table.to_dict("records")
+    known = agreement(np.array(sources).swapaxes(0, 1), 7).stability
+    assert known[0] == 1
+    assert (row["source"], row["target"], row["over"]) == ("seed0", "seed0", "3 seeds")
+    assert (row["support_size"], row["n_categories"]) == (2, 2)
+    assert row["stability_mean"] == pytest.approx(known[:2].mean())
+    assert np.isnan(row["unique"])

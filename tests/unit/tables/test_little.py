@@ -123,7 +123,14 @@ def folder(results, tmp_path_factory):
             controls.PLANTED,
         ),
         "stability": (
-            stability.stability_table([results["stability", s] for s, _ in OWN]),
+            pd.concat(
+                [
+                    stability.stability_table([results["stability", s] for s, _ in OWN]),
+                    stability.seeds_table(
+                        {s: results["best", s] for s, _ in PAIRS}, [[OWN[0][0], PAIRS[-1][0]]], [2]
+                    ),
+                ]
+            ),
             stability.STABILITY,
         ),
         "agreement": (
