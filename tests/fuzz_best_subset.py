@@ -1,14 +1,12 @@
 """Fuzz best subsets with problems rich in ties, duplicates and dependent categories.
 
-    python tests/fuzz_best_subset.py --seconds 3600
+    python -m tests.fuzz_best_subset --seconds 3600
 
 Every answer is checked here, in plain NumPy: its coefficients and error against least squares, its
 optimality under exchange against all exchanges and, for up to 12 sources, what is called proven
 against all sets of that size. What is wrong is printed with the seed that makes its problem again.
 """
 
-import argparse
-import time
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -17,6 +15,7 @@ import numpy as np
 from neuraldeps.best_subset import DEPENDENT, PROVEN, best_subsets
 from neuraldeps.best_subset.columns import INDEPENDENT
 from tests.fuzz_covlasso import make_problem
+from tests.fuzzing import run, seeds_until
 
 TOLERANCE = 1e-9  # of the target's second moment: the search's own 1e-10, and rounding
 BAND = 1.1  # around the bound on independence, within which a set may count either way
@@ -150,29 +149,16 @@ def check_problem(seed, tally):
 def fuzz(seconds, first_seed=0):
     """Check problems of consecutive seeds until the time is over."""
     tally = Tally()
-    end = time.monotonic() + seconds
-    seed = first_seed
-    while time.monotonic() < end:
+    for seed in seeds_until(seconds, first_seed):
         check_problem(seed, tally)
-        seed += 1
     return tally
 
 
-def main():
-    """Run from the command line; exit with 1 if anything failed."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--seed", type=int, default=0, help="first seed")
-    options = parser.parse_args()
-    tally = fuzz(options.seconds, options.seed)
-    for failure in tally.failures[:50]:
-        print(*failure)
-    print(
-        f"{tally.problems} problems, {tally.answers} answers, {tally.proven} proven, {tally.optimal} "
-        f"of {tally.compared} compared with all sets are the best, {len(tally.failures)} failures"
-    )
-    raise SystemExit(bool(tally.failures))
-
-
 if __name__ == "__main__":
-    main()
+    run(
+        fuzz,
+        lambda tally: (
+            f"{tally.problems} problems, {tally.answers} answers, {tally.proven} proven, "
+            f"{tally.optimal} of {tally.compared} compared with all sets are the best"
+        ),
+    )

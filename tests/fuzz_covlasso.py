@@ -1,6 +1,6 @@
 """Fuzz CovLasso with problems rich in ties, duplicates and dependent categories.
 
-    python tests/fuzz_covlasso.py --seconds 3600
+    python -m tests.fuzz_covlasso --seconds 3600
 
 Every answer is certified a second time, here, in plain NumPy. No certificate sees whether an answer
 is "the last before the support exceeds k": that is compared with the path in exact fractions. An
@@ -8,8 +8,6 @@ answer that the solver refuses, or that fails a check, is printed with the seed 
 problem again.
 """
 
-import argparse
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -24,6 +22,7 @@ from neuraldeps.covlasso import (
     solve_covlasso,
     working_set,
 )
+from tests.fuzzing import run, seeds_until
 
 FRACTIONS = (0.7, 0.5, 1 / 3, 0.2, 0.05, 1e-4)
 TOLERANCE = 1e-12  # of the target's second moment
@@ -339,36 +338,22 @@ def few_columns(all_columns, first_columns, room):
 def fuzz(seconds, first_seed=0):
     """Check problems of consecutive seeds until the time is over, every other on few columns."""
     tally = Tally()
-    end = time.monotonic() + seconds
-    seed = first_seed
-    while time.monotonic() < end:
+    for seed in seeds_until(seconds, first_seed):
         if seed % 2:
             with few_columns(2, (1, 2), room=seed % 3):
                 check_problem(seed, tally)
         else:
             check_problem(seed, tally)
         check_support_sizes(seed, tally)
-        seed += 1
     return tally
 
 
-def main():
-    """Run from the command line; exit with 1 if anything failed."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--seed", type=int, default=0, help="first seed")
-    options = parser.parse_args()
-    tally = fuzz(options.seconds, options.seed)
-    for failure in tally.failures[:50]:
-        print(*failure)
-    print(
-        f"{tally.problems} problems, {tally.answers} answers, worst gap {tally.worst:.1e} of the "
-        f"target's second moment, {tally.not_interpolated} not certified between knots, "
-        f"{tally.sizes} support sizes ({tally.not_unique} not unique), "
-        f"{len(tally.failures)} failures"
-    )
-    raise SystemExit(bool(tally.failures))
-
-
 if __name__ == "__main__":
-    main()
+    run(
+        fuzz,
+        lambda tally: (
+            f"{tally.problems} problems, {tally.answers} answers, worst gap {tally.worst:.1e} of the "
+            f"target's second moment, {tally.not_interpolated} not certified between knots, "
+            f"{tally.sizes} support sizes ({tally.not_unique} not unique)"
+        ),
+    )
