@@ -1,32 +1,32 @@
-"""Checksums of a published store: every file's size and CRC-32C, in a list that is checked before any number is read.
+"""Checksums of a published store: every file's size and SHA-256, in a list that is checked before any number is read.
 
 The list is the last file that is written before a store gets its name. Opening a store compares
-the list's own checksum, its version and every size; a file is compared with its checksum before its
-first byte is used. CRC-32C finds damage, not forgery.
+the list's own checksum, its version, every size and all metadata; a file is compared with its checksum before its
+first byte is used. No CRC-32C, which Zarr's chunks end with: of anything followed by its own CRC that
+is one and the same number.
 """
 
 import asyncio
+import hashlib
 import json
 import os
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import google_crc32c
 from zarr.abc.store import ByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import LocalStore
 
 from neuraldeps.errors import StoreError
-from neuraldeps.stores.provenance import NOT_OURS
+from neuraldeps.stores.provenance import NOT_OURS, file_digest
 from neuraldeps.stores.publish import beside, move
 
 # raised whenever stores of before can no longer be read as they are
 STORE_VERSION = 1
 LIST = ".checksums.json"
-PIECE_BYTES = 4 * 2**20
-Files = dict[str, tuple[int, str]]
+Files = Mapping[str, Sequence[Any]]  # size and SHA-256 by name
 _computed: dict[str, tuple[tuple[int, ...], str]] = {}
 
 
@@ -52,8 +52,8 @@ def again(path: str | os.PathLike) -> str:
     return f"remove it and run again: rm -r {name} && snakemake {name}"
 
 
-def crc32c(path: Path) -> str:
-    """CRC-32C of a file, a piece at a time; of a file that has not changed, once in a process.
+def digest(path: Path) -> str:
+    """SHA-256 of a file; of one that has not changed, once in a process.
 
     Parameters
     ----------
@@ -63,17 +63,13 @@ def crc32c(path: Path) -> str:
     Returns
     -------
     str
-        8 hexadecimal digits.
+        64 hexadecimal digits.
     """
     status = path.stat()
     stamp = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     known = _computed.get(str(path.absolute()))
     if known is None or known[0] != stamp:
-        checksum = google_crc32c.Checksum()
-        with path.open("rb") as file:
-            while piece := file.read(PIECE_BYTES):
-                checksum.update(piece)
-        known = _computed[str(path.absolute())] = stamp, checksum.digest().hex()
+        known = _computed[str(path.absolute())] = stamp, file_digest(path)
     return known[1]
 
 
@@ -107,15 +103,15 @@ def write_checksums(path: Path) -> None:
     path : Path
         The store, before it gets its name.
     """
-    files = {name: (file.stat().st_size, crc32c(file)) for name, file in files_of(path).items()}
+    files = {name: (file.stat().st_size, digest(file)) for name, file in files_of(path).items()}
     (path / LIST).write_bytes(_document(files, STORE_VERSION))
 
 
 def _document(files: Files, version: Any) -> bytes:
     """The only way to write a list: whatever differs from it is damaged."""
     content = {"files": files, "store_version": version}
-    checksum = google_crc32c.Checksum(json.dumps(content).encode()).digest().hex()
-    return (json.dumps({"crc32c": checksum} | content, indent=0) + "\n").encode()
+    checksum = hashlib.sha256(json.dumps(content).encode()).hexdigest()
+    return (json.dumps({"sha256": checksum} | content, indent=0) + "\n").encode()
 
 
 def read_checksums(path: Path) -> Files | None:
@@ -128,8 +124,8 @@ def read_checksums(path: Path) -> Files | None:
 
     Returns
     -------
-    dict of str to tuple, or None
-        Size and CRC-32C by name; None for a store that is not of this project.
+    mapping, or None
+        Size and SHA-256 by name; None for a store that is not of this project.
 
     Raises
     ------
@@ -158,7 +154,9 @@ def read_checksums(path: Path) -> Files | None:
         )
     for name, (size, _) in files.items():
         _check_size(path, name, size)
-    return {name: (size, checksum) for name, (size, checksum) in files.items()}
+        if name.endswith("zarr.json"):  # what everything else is read by
+            check_file(path, name, files)
+    return files
 
 
 def _is_ours(path: Path) -> bool:
@@ -188,7 +186,7 @@ def check_file(path: Path, name: str, files: Files) -> None:
         The store.
     name : str
         Of the file in it.
-    files : dict
+    files : mapping
         The store's list.
 
     Raises
@@ -198,7 +196,7 @@ def check_file(path: Path, name: str, files: Files) -> None:
     """
     size, checksum = files[name]
     _check_size(path, name, size)
-    if crc32c(path / name) != checksum:
+    if digest(path / name) != checksum:
         raise StoreError(f"{path}: the checksum of {name} does not match; {again(path)}")
 
 
@@ -211,7 +209,7 @@ class CheckedStore(LocalStore):
         The store.
     read_only : bool
         Always so.
-    files : dict, optional
+    files : mapping, optional
         Its list, if that was read before.
     """
 

@@ -25,6 +25,7 @@ from zarr.codecs import BytesCodec, Crc32cCodec, ZstdCodec
 
 from neuraldeps.errors import StoreError, first_line
 from neuraldeps.stores.checksums import CheckedStore, again, write_checksums
+from neuraldeps.stores.place import check_place
 from neuraldeps.stores.provenance import NOT_OURS
 from neuraldeps.stores.publish import beside, move
 
@@ -53,7 +54,9 @@ def open_store(path: str | os.PathLike, **kwargs: Any) -> xr.Dataset:
         another version.
     """
     try:
-        return xr.open_zarr(_checked(path), **{"chunks": None, **kwargs})  # type: ignore[arg-type]
+        dataset = xr.open_zarr(_checked(path), **{"chunks": None, **kwargs})  # type: ignore[arg-type]
+        check_place(Path(path), dataset.attrs)
+        return dataset
     except StoreError:
         raise
     except (FileNotFoundError, OSError, ValueError, KeyError) as error:
