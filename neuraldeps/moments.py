@@ -12,7 +12,6 @@ from typing import Any
 import dask
 import numpy as np
 import xarray as xr
-import zarr
 from dask.delayed import Delayed
 from threadpoolctl import threadpool_limits
 
@@ -24,7 +23,7 @@ from neuraldeps.logits.store import (
     masked_categories,
     side_coordinates,
 )
-from neuraldeps.stores import fingerprint, open_store, provenance
+from neuraldeps.stores import fingerprint, open_array, open_store, provenance
 from neuraldeps.stores.layouts import SECOND_MOMENT
 
 BLOCK = 4096  # categories per side of a block of the second moment
@@ -143,7 +142,7 @@ def second_moment(
     (a step is read when the one so many before it has been added: left alone, a scheduler reads far
     ahead), and a block per thread, whatever the number of images.
     """
-    arrays = [zarr.open_array(f"{file.path}/logits", mode="r") for file in (source, target)]
+    arrays = [open_array(file.path, "logits") for file in (source, target)]
     n_samples, n_source = arrays[0].shape
     n_target = arrays[1].shape[1]
     if arrays[1].shape[0] != n_samples:

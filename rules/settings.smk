@@ -1,13 +1,19 @@
 # What the rules take from the configuration: checked, then every constant after those it is made of.
 import re
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 from neuraldeps.logits.arrays import check_headers, folder_state
 from neuraldeps.config import complete_config, count_new
 from neuraldeps.controls.kinds import CONTROLS
 from neuraldeps.errors import InputError
 from neuraldeps.robustness.penalty import ARMS, BASELINE, FINETUNED, PENALISED
+from neuraldeps.run_lock import lift_stale_lock
+
+if workflow.is_main_process and lift_stale_lock(Path(".snakemake")):
+    logger.warning("The last run here was killed: its lock is lifted, and this run goes on from there.")
 
 try:
     complete_config(config, workflow.configfiles, workflow.config_settings.config)

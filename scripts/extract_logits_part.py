@@ -1,13 +1,13 @@
 """Write one part of a network's logits; extract_logits finishes the store."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from neuraldeps.logits.extraction import ExtractionOptions, extract_logits, prepare_extraction
 from neuraldeps.logs import job_log
+from neuraldeps.stores import aside
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -35,7 +35,8 @@ def main(
         model, spec, card, checkpoint, images, logits, how, rows, workers, made_by="extract_logits"
     )
     extract_logits(network, source, store, how, part=part, parts=parts)
-    Path(done).touch()
+    with aside(done) as path:
+        path.touch()
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
 """Learn new categories as linear combinations of a base network's stored logits."""
 
 import csv
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neuraldeps.generalizability import weights as library
 from neuraldeps.generalizability.partition import read_split
 from neuraldeps.logs import job_log
-from neuraldeps.stores import write_store
+from neuraldeps.stores import aside, write_store
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
 def main(logits: str, categories: str, weights: str, times: str, **how: Any) -> None:
     dataset, learned = library.fit_new_categories(logits, read_split(categories), **how)
     write_store(dataset, weights)
-    Path(times).parent.mkdir(parents=True, exist_ok=True)
-    with open(times, "w", newline="") as file:
+    with aside(times) as path, path.open("w", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(["variant", "passes", "seconds"])
         rows.writerows(

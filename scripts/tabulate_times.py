@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from neuraldeps.logs import job_log
+from neuraldeps.stores import aside
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -28,8 +29,8 @@ def main(
     columns = ["model", "setting", "seed", "step", "passes", "seconds"]
     frame = pd.DataFrame(rows, columns=columns)
     frame["seconds_per_pass"] = (frame["seconds"] / frame["passes"]).round(3)
-    Path(times).parent.mkdir(parents=True, exist_ok=True)
-    frame.to_csv(times, index=False)
+    with aside(times) as work:
+        frame.to_csv(work, index=False)
 
 
 def existing(paths: Sequence[str]) -> list[str]:

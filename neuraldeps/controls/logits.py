@@ -10,7 +10,7 @@ from neuraldeps.controls.planting import plan
 from neuraldeps.logits.store import lay_out_logits
 from neuraldeps.logs import progress
 from neuraldeps.seeds import seed_of
-from neuraldeps.stores import fingerprint, map_array, open_store
+from neuraldeps.stores import fingerprint, map_array, open_array, open_store
 
 KEPT = 2.0**-46  # of the largest eigenvalue: what float32 logits can tell from zero
 BLOCK = 1024  # images that are drawn from one stream, whatever the shards
@@ -46,7 +46,7 @@ def make_control_logits(
     rows : int, optional
         Rows per shard.
     """
-    source, array = open_store(logits), zarr.open_array(f"{logits}/logits", mode="r")
+    source, array = open_store(logits), open_array(logits, "logits")
     coords, carried = source.drop_vars("logits"), ["masked_categories"]
     if kind == "gaussian":  # what no image gave has no label
         nothing = np.full(source.sizes["sample"], -1, np.int32)

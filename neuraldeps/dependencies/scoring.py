@@ -11,12 +11,12 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-import zarr
 from numba import njit
 
 from neuraldeps.dependencies.candidates import Candidates
 from neuraldeps.logits.store import Centering, LogitsFile, masked_categories
 from neuraldeps.logs import progress
+from neuraldeps.stores import open_array
 
 EPSILON = (0.05, 0.10, 0.20)  # Definition 1's eps, as a share of the logit's size
 ROWS = 2048  # images at once: a chunk of 1000 categories stays in the last-level cache
@@ -245,7 +245,7 @@ def _read(
     source: LogitsFile, target: LogitsFile, label: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """f, g and labels of `ROWS` images at a time, one array where f is g; every shard is read once."""
-    array = zarr.open_array(f"{target.path}/logits", mode="r")
+    array = open_array(target.path, "logits")
     rows = (array.shards or array.chunks)[0]
     for begin in progress(range(0, len(label), rows), "evaluate", None, "shard"):
         end = min(begin + rows, len(label))

@@ -18,6 +18,7 @@ from matplotlib.transforms import Affine2D
 
 from neuraldeps.categories import Category
 from neuraldeps.palette import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
+from neuraldeps.stores import aside
 
 Arguments = ParamSpec("Arguments")
 DPI = 200
@@ -107,8 +108,8 @@ def save_figure(figure: Figure, png: str, svg: str) -> None:
     with matplotlib.rc_context(RC):
         metadata: Mapping[str, Mapping[str, Any]] = {png: {}, svg: {"Date": None}}
         for path in (png, svg):
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-            figure.savefig(path, dpi=DPI, metadata=metadata[path])
+            with aside(path) as work:
+                figure.savefig(work, dpi=DPI, metadata=metadata[path])
 
 
 def pair_title(source: str, target: str) -> str:

@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import zarr
 
 from neuraldeps.errors import StoreError
 from neuraldeps.images.protocol import Range
-from neuraldeps.stores import fingerprint, open_store
+from neuraldeps.stores import fingerprint, open_array, open_store
 
 
 class StoredImages:
@@ -32,7 +31,7 @@ class StoredImages:
         self.path = path
         self.fingerprint = fingerprint(path)
         self.coords = dataset.drop_vars("image").load()
-        self._array = zarr.open_array(f"{path}/image", mode="r")
+        self._array = open_array(path, "image")
 
     def __len__(self) -> int:
         return self._array.shape[0]

@@ -6,10 +6,16 @@ from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
-import zarr
 
-from neuraldeps.errors import StoreError, first_line
-from neuraldeps.stores import ShardedArray, open_store, provenance, rows_per_shard, to_be_written
+from neuraldeps.errors import StoreError
+from neuraldeps.stores import (
+    ShardedArray,
+    open_array,
+    open_store,
+    provenance,
+    rows_per_shard,
+    to_be_written,
+)
 from neuraldeps.stores.layouts import LOGITS
 
 
@@ -112,15 +118,10 @@ class LogitsFile:
         Raises
         ------
         StoreError
-            If a value is not finite (a missing shard reads as NaN) or a checksum does not fit.
+            If a value is not finite, or a shard is missing or its checksum does not match.
         """
-        array = zarr.open_array(f"{self.path}/logits", mode="r")
-        try:
-            logits = np.asarray(array[first:last], dtype=np.float64)
-        except ValueError as error:
-            raise StoreError(
-                f"{self.path}: rows {first}:{last} are damaged ({first_line(error)}); remove the store and extract again"
-            ) from error
+        array = open_array(self.path, "logits")
+        logits = np.asarray(array[first:last], dtype=np.float64)
         if not np.isfinite(logits).all():
             raise StoreError(
                 f"{self.path}: rows {first}:{last} hold values that are not finite; "

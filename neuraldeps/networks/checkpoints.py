@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from neuraldeps.errors import InputError
 from neuraldeps.networks.weight_files import read_weight_file
 from neuraldeps.stores import aside
+from neuraldeps.stores.weights import write_weights
 
 logger = logging.getLogger(__name__)
 Table = dict[str, Tensor]
@@ -121,7 +122,7 @@ def load_checkpoint(network: nn.Module, path: str, name: str) -> None:
 
 
 def save_checkpoint(network: nn.Module, path: str) -> None:
-    """Save weights as safetensors, whole or not at all.
+    """Save weights as safetensors with their checksum, whole or not at all.
 
     Parameters
     ----------
@@ -130,8 +131,9 @@ def save_checkpoint(network: nn.Module, path: str) -> None:
     path : str
         File to write.
     """
+    tensors = {name: value.contiguous() for name, value in network.state_dict().items()}
     with aside(path) as work:
-        save_file({name: value.contiguous() for name, value in network.state_dict().items()}, work)
+        write_weights(lambda metadata: save_file(tensors, work, metadata), work)
 
 
 def weights_digest(network: nn.Module) -> str:

@@ -25,7 +25,7 @@ from neuraldeps.networks.card import NetworkCard
 from neuraldeps.networks.checkpoints import save_checkpoint
 from neuraldeps.networks.loop import ExtraLoss, Loop, TrainingData, TrainingOptions, options_of
 from neuraldeps.seeds import seed_of
-from neuraldeps.stores import aside, fingerprint, open_store
+from neuraldeps.stores import aside, fingerprint, move, open_store
 
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 logger = logging.getLogger(__name__)
@@ -310,7 +310,7 @@ def _save_training(
         writer.writeheader()
         writer.writerows(rows)
     if state is not None:
-        (Path(work_dir) / LAST).replace(state)
+        move(Path(work_dir) / LAST, Path(state))
     shutil.rmtree(work_dir, ignore_errors=True)
 
 

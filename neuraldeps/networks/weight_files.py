@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from neuraldeps.errors import InputError
+from neuraldeps.errors import InputError, StoreError
+from neuraldeps.stores.weights import check_weights
 
 # what checkpoints often hold beside weights, and what runs no code when it is read
 HARMLESS: list[Any] = [
@@ -88,7 +89,11 @@ def read_weight_file(path: str, name: str) -> tuple[Mapping[Any, Any], bool]:
         raise InputError(f"{key} cannot be read as weights alone: it is {kind}; {fix}")
     is_safetensors = _is_safetensors(head)
     try:
+        if is_safetensors:
+            check_weights(path)
         content = load_file(path) if is_safetensors else _load_weights_only(path)
+    except StoreError as error:
+        raise InputError(f"models.{name}.checkpoint: {error}") from error
     except Exception as error:  # a damaged file can fail in any way
         raise InputError(
             f"{key} cannot be read as weights alone: {_why(error, path, name)}"

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-import zarr
 from threadpoolctl import threadpool_limits
 
 from neuraldeps.logits.store import LogitsFile, masked_categories
 from neuraldeps.logs import progress
+from neuraldeps.stores import open_array
 
 ROWS = 4096  # images at once
 
@@ -52,14 +52,14 @@ def half_moments(
         2 `n_splits` of them. One pass over the logits, on one BLAS thread in a fixed order, holds
         `n_splits` + 1 second moments (of both kinds between networks).
     """
-    n_samples, n = zarr.open_array(f"{source.path}/logits", mode="r").shape
+    n_samples, n = open_array(source.path, "logits").shape
     is_first = np.zeros((n_splits, n_samples), bool)
     for split in range(n_splits):
         chosen = np.random.default_rng([seed, split]).permutation(n_samples)[: n_samples // 2]
         is_first[split, chosen] = True
     within = source == target
     grams = np.zeros((n_splits + 1, n, n))  # the last one is of all images
-    n_target = n if within else zarr.open_array(f"{target.path}/logits", mode="r").shape[1]
+    n_target = n if within else open_array(target.path, "logits").shape[1]
     crosses = np.zeros((0 if within else n_splits + 1, n, n_target))
     powers = np.zeros((n_splits + 1, n_target))
     masked = [masked_categories(file.path) for file in (source, target)]

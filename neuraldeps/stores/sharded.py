@@ -1,10 +1,8 @@
 """One large array of a store, written shard by shard by one or more jobs."""
 
-import contextlib
 import json
 import os
 import shutil
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +11,8 @@ import xarray as xr
 import zarr
 
 from neuraldeps.errors import StoreError, first_line
+from neuraldeps.stores.checksums import DurableStore
+from neuraldeps.stores.publish import beside, move, sweep
 from neuraldeps.stores.store import begin, consolidate, publish
 
 SHARD_BYTES = 32 * 2**20
@@ -56,8 +56,8 @@ class ShardedArray:
 
     Notes
     -----
-    Every shard is written to a temporary file and renamed, so that two jobs may write the same
-    one: a shard that exists is whole.
+    Every shard is written beside its name, synced and renamed, so that two jobs may write the same
+    one, and after a power cut too a shard that exists is whole.
     """
 
     def __init__(self, template: xr.Dataset, name: str, path: str | os.PathLike, rows: int) -> None:
@@ -90,14 +90,13 @@ class ShardedArray:
         """Write metadata and coordinates, unless this or another job has done so."""
         if (self.work / "zarr.json").exists() or self.is_published():
             return
-        self.work.parent.mkdir(parents=True, exist_ok=True)
-        own = self.work.with_name(f"{self.work.name}.{uuid.uuid4().hex}")
-        try:
+        with beside(self.work) as own:
             begin(self.template, {self.name: (self.rows, *self.shape[1:])}, own)
-            with contextlib.suppress(OSError):  # another part was first: the bytes are the same
-                os.rename(own, self.work)
-        finally:
-            shutil.rmtree(own, ignore_errors=True)
+            try:
+                move(own, self.work)
+            except OSError:  # another part was first: the bytes are the same
+                if not (self.work / "zarr.json").exists() and not self.is_published():
+                    raise
 
     def is_published(self) -> bool:
         """Whether this very store (same fingerprint) stands at its declared path.
@@ -123,9 +122,10 @@ class ShardedArray:
         """
         if self.is_published():
             return []
-        zeros = "/0" * (len(self.shape) - 1)
-        folder = self.work / self.name
-        return [shard for shard in range(len(self)) if not (folder / f"c/{shard}{zeros}").exists()]
+        return [shard for shard in range(len(self)) if not self._file(shard).exists()]
+
+    def _file(self, shard: int) -> Path:
+        return self.work / self.name / "/".join(["c", str(shard), *"0" * (len(self.shape) - 1)])
 
     def write(self, shard: int, values: np.ndarray) -> None:
         """Write one whole shard.
@@ -156,10 +156,11 @@ class ShardedArray:
         if self.is_published():
             return
         try:
-            array = zarr.open_array(str(self.work / self.name), mode="r+")
+            array = zarr.open_array(DurableStore(self.work), path=self.name, mode="r+")
             array[first:last] = values
         except OSError:
-            if not self.is_published():  # else a twin was first, while this job wrote
+            # else a twin was first, while this job wrote
+            if not self._file(shard).exists() and not self.is_published():
                 raise
 
     def finish(self) -> None:
@@ -176,6 +177,7 @@ class ShardedArray:
             if not self.is_published():  # else a twin was first, while this job looked
                 raise
         shutil.rmtree(self.work, ignore_errors=True)
+        sweep(self.path.parent)
 
     def _finish(self) -> None:
         if self.is_published():
@@ -185,7 +187,7 @@ class ShardedArray:
         for shard, values in self._read_back():
             if values.dtype.kind == "f" and not np.isfinite(values).all():
                 self._discard(shard, "holds values that are not finite")
-        consolidate(self.work)
+        consolidate(DurableStore(self.work))
         publish(self.work, self.path)
 
     def _read_back(self) -> Iterator[tuple[int, np.ndarray]]:
@@ -199,8 +201,7 @@ class ShardedArray:
             yield shard, values
 
     def _discard(self, shard: int, reason: str) -> None:
-        zeros = "/0" * (len(self.shape) - 1)
-        (self.work / self.name / f"c/{shard}{zeros}").unlink(missing_ok=True)
+        self._file(shard).unlink(missing_ok=True)
         raise StoreError(
             f"{self.path}: shard {shard} {reason}; it was removed, run again to write it"
         )

@@ -5,13 +5,11 @@ folder whose name carries the store's fingerprint, so that a killed job resumes 
 shard and a job with another configuration never touches it.
 """
 
-import contextlib
 import filecmp
 import hashlib
 import json
 import os
 import shutil
-import uuid
 import warnings
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,10 +20,14 @@ import google_crc32c
 import numpy as np
 import xarray as xr
 import zarr
+from zarr.abc.store import Store
 from zarr.codecs import BytesCodec, Crc32cCodec, ZstdCodec
 
 from neuraldeps.errors import StoreError, first_line
+from neuraldeps.stores.checksums import CheckedStore, again, write_checksums
+from neuraldeps.stores.place import check_place
 from neuraldeps.stores.provenance import NOT_OURS
+from neuraldeps.stores.publish import beside, move
 
 CHUNK_BYTES = 4 * 2**20
 
@@ -48,15 +50,51 @@ def open_store(path: str | os.PathLike, **kwargs: Any) -> xr.Dataset:
     Raises
     ------
     StoreError
-        If nothing that xarray can open stands at `path`.
+        If nothing that xarray can open stands at `path`, or what stands there is damaged or of
+        another version.
     """
     try:
-        return xr.open_zarr(path, **{"chunks": None, **kwargs})
+        dataset = xr.open_zarr(_checked(path), **{"chunks": None, **kwargs})  # type: ignore[arg-type]
+        check_place(Path(path), dataset.attrs)
+        return dataset
+    except StoreError:
+        raise
     except (FileNotFoundError, OSError, ValueError, KeyError) as error:
         reason = first_line(error)
         raise StoreError(
-            f"{path}: cannot be opened as a Zarr store ({reason}); remove it and run again, or correct the path"
+            f"{path}: cannot be opened as a Zarr store ({reason}); {again(path)}, or correct the path"
         ) from error
+
+
+def open_array(path: str | os.PathLike, name: str) -> zarr.Array:
+    """Open one array of a store, to be read a part at a time.
+
+    Parameters
+    ----------
+    path : path
+        The store.
+    name : str
+        Of the array.
+
+    Returns
+    -------
+    zarr.Array
+        Whose shards are compared with their checksums before they are read.
+
+    Raises
+    ------
+    StoreError
+        If the store has no such array, is damaged or of another version.
+    """
+    try:
+        return zarr.open_array(_checked(path), path=name, mode="r")
+    except FileNotFoundError as error:
+        raise StoreError(f"{path}: has no array {name}; {again(path)}") from error
+
+
+def _checked(path: str | os.PathLike) -> Store | str:
+    """A folder as a store whose files are checked; anything else as xarray takes it."""
+    return CheckedStore(Path(path)) if Path(path).is_dir() else os.fspath(path)
 
 
 def fingerprint(path: str | os.PathLike) -> str:
@@ -102,45 +140,14 @@ def map_array(path: str | os.PathLike, name: str) -> np.ndarray:
     StoreError
         If the array is missing, is stored otherwise, or its checksum does not fit.
     """
-    try:
-        array = zarr.open_array(f"{path}/{name}", mode="r")
-    except FileNotFoundError as error:
-        raise StoreError(f"{path}: has no array {name}; remove it and run again") from error
+    array = open_array(path, name)
     codecs = tuple(type(codec) for codec in array.metadata.codecs)  # type: ignore[union-attr]
     if array.chunks != array.shape or codecs != (BytesCodec, Crc32cCodec):
-        raise StoreError(f"{path}: {name} is not one plain chunk; remove the store and run again")
-    raw = np.memmap(_only_chunk(Path(path) / name, array.ndim), np.uint8, mode="r")
-    values, checksum = raw[:-4], int(raw[-4:].view("<u4")[0])
-    computed = google_crc32c.Checksum()
-    for piece in _pieces(values):
-        computed.update(piece)
-    if int.from_bytes(computed.digest(), "big") != checksum:
-        raise StoreError(f"{path}: the checksum of {name} does not match; remove it and run again")
-    return values.view(array.dtype.newbyteorder("<")).reshape(array.shape)
-
-
-@contextlib.contextmanager
-def aside(path: str | os.PathLike) -> Iterator[Path]:
-    """Give a path next to `path` to write a file to, and move it there when it is whole.
-
-    Parameters
-    ----------
-    path : path
-        Declared path; parents are made.
-
-    Yields
-    ------
-    Path
-        Where to write.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    work = path.parent / f".{path.name}.{uuid.uuid4().hex}.partial"
-    try:
-        yield work
-        os.replace(work, path)
-    finally:
-        work.unlink(missing_ok=True)
+        raise StoreError(f"{path}: {name} is not one plain chunk; {again(path)}")
+    chunk = _only_chunk(Path(name), array.ndim)
+    array.store.check(str(chunk))  # type: ignore[attr-defined]
+    raw = np.memmap(Path(path) / chunk, np.uint8, mode="r")
+    return raw[:-4].view(array.dtype.newbyteorder("<")).reshape(array.shape)
 
 
 def strings(values: Sequence[str]) -> np.ndarray:
@@ -185,16 +192,12 @@ def write_store(
         If a store with other content stands at `path`.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    work = path.parent / f".{path.name}.{uuid.uuid4().hex}.partial"
-    try:
+    with beside(path) as work:
         begin(dataset, shards or {}, work, contiguous)
         for name in contiguous:
             _write_chunk(work / str(name), dataset[name].values)
         consolidate(work)
         publish(work, path)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def _encoding(
@@ -258,7 +261,7 @@ def _write_chunk(path: Path, values: np.ndarray) -> None:
     """Write an array's only chunk as its codecs would, without the copy that zarr's checksum makes."""
     values = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
     file = _only_chunk(path, values.ndim)
-    file.parent.mkdir(parents=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     checksum = google_crc32c.Checksum()
     with file.open("wb") as out:
         for piece in _pieces(values.reshape(-1).view(np.uint8)):
@@ -279,18 +282,18 @@ def _pieces(values: np.ndarray) -> Iterator[bytes]:
     )
 
 
-def consolidate(path: Path) -> None:
+def consolidate(store: Path | Store) -> None:
     """Write the metadata of all arrays into one file, as a whole store has it.
 
     Parameters
     ----------
-    path : Path
-        A store.
+    store : Path or Store
+        What is to be published.
     """
     with warnings.catch_warnings():
         # xarray warns on opening a store without consolidated metadata, zarr on writing it
         warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
-        zarr.consolidate_metadata(str(path))
+        zarr.consolidate_metadata(store)
 
 
 def _same_bytes(left: Path, right: Path) -> bool:
@@ -309,7 +312,7 @@ def publish(work: Path, path: Path) -> None:
     Parameters
     ----------
     work : Path
-        The whole store, in the same folder.
+        The whole store, on the same file system.
     path : Path
         Its declared path.
 
@@ -318,8 +321,9 @@ def publish(work: Path, path: Path) -> None:
     StoreError
         If a store with other content stands there.
     """
+    write_checksums(work)
     try:
-        os.rename(work, path)
+        move(work, path)
     except OSError as error:
         if not (path / "zarr.json").exists():
             raise
@@ -327,7 +331,7 @@ def publish(work: Path, path: Path) -> None:
         shutil.rmtree(work)
         if not same:
             raise StoreError(
-                f"{path}: a store with different content is already there; remove it and run again"
+                f"{path}: a store with different content is already there; {again(path)}"
             ) from error
 
 

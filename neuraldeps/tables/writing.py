@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from neuraldeps.stores import aside
+
 DASH = "-"
 
 
@@ -201,11 +203,12 @@ def write_table(
     printable : pandas.DataFrame, optional
         Shown in LaTeX in place of `shown`, where that has characters that LaTeX can seldom print.
     """
-    for path in outputs.values():
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
     numbers = frame[[name for name in frame if not str(name).endswith("_text")]]
-    numbers.to_csv(outputs["csv"], index=False, float_format="%.10g")
+    with aside(outputs["csv"]) as path:
+        numbers.to_csv(path, index=False, float_format="%.10g")
     shown = frame if shown is None else shown
-    write_markdown(shown, columns, Path(outputs["md"]), caption, notes)
+    with aside(outputs["md"]) as path:
+        write_markdown(shown, columns, path, caption, notes)
     printable = shown if printable is None else printable
-    write_latex(printable, columns, Path(outputs["tex"]), caption, notes)
+    with aside(outputs["tex"]) as path:
+        write_latex(printable, columns, path, caption, notes)

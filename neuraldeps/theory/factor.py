@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 import dask
 import numpy as np
 import scipy.linalg
-import zarr
 from dask import delayed
 from scipy.linalg import lapack
 
 from neuraldeps.errors import StoreError
 from neuraldeps.logits.store import LogitsFile, masked_categories
 from neuraldeps.moments import LANE_BYTES, LANES, STEPS, hold_blas
+from neuraldeps.stores import open_array
 
 BLOCK = 32  # columns that are reflected at once
 
@@ -107,7 +107,7 @@ def triangular_factor(
     Demmel, Grigori, Hoemmen and Langou, "Communication-optimal parallel and sequential QR and LU
     factorizations", SIAM J. Sci. Comput. 34 (2012).
     """
-    array = zarr.open_array(f"{logits.path}/logits", mode="r")
+    array = open_array(logits.path, "logits")
     n_samples, n = array.shape
     if n_samples == 0:
         raise StoreError(f"{logits.path}: holds no image; extract some")

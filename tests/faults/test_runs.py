@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from neuraldeps.stores.checksums import LIST
 from tests.workflow.conftest import ROOT, contents
 
 CONFIG = ROOT / "tests/slurm/logits.yaml"
@@ -70,7 +71,8 @@ def processes(folder, rule):
 
 def leftovers(folder):
     """Work in progress under a folder."""
-    return [path for path in folder.rglob(".*") if path.name != ".snakemake_timestamp"]
+    known = {".snakemake_timestamp", LIST}
+    return [path for path in folder.rglob(".*") if path.name not in known]
 
 
 @pytest.fixture(scope="module")
@@ -101,16 +103,35 @@ def test_a_killed_snakemake_restarted_while_its_job_still_runs(tmp_path, expecte
         os.kill(old[-1], signal.SIGSTOP)
     killed.process.kill()
     killed.process.wait()
-    locked = Run(tmp_path, log="locked.log")
-    assert locked.process.wait(60) != 0
-    assert "--unlock" in locked.log.read_text()
-    assert Run(tmp_path, "--unlock", log="unlock.log").process.wait(60) == 0
-    run = Run(tmp_path, "--rerun-incomplete")
+    run = Run(tmp_path)
     run.job("import_logits", besides=old)
     for process in old:
         os.kill(process, signal.SIGCONT)  # from now on both runs write the same stores
     assert run.ends_well() == expected
     assert leftovers(tmp_path / "results") == []
+    assert "its lock is lifted" in run.log.read_text()
+
+
+def test_everything_killed_twice_is_ended_by_the_same_command(tmp_path, expected):
+    for rule in ("import_logits", "reduce_second_moment"):
+        run = Run(tmp_path)
+        job = run.job(rule)
+        for process in (run.process.pid, job):
+            os.kill(process, signal.SIGKILL)
+        run.process.wait()
+    assert Run(tmp_path).ends_well() == expected
+    assert leftovers(tmp_path / "results") == []
+
+
+def test_a_second_run_beside_one_that_lives_is_refused(tmp_path, expected):
+    run = Run(tmp_path, log="first.log")
+    job = run.job("import_logits")
+    os.kill(job, signal.SIGSTOP)
+    second = Run(tmp_path, log="second.log")
+    assert second.process.wait(60) != 0
+    assert "--unlock" in second.log.read_text()
+    os.kill(job, signal.SIGCONT)
+    assert run.ends_well() == expected
 
 
 def test_two_runs_at_once(tmp_path, expected):

@@ -201,6 +201,7 @@ FLOORS = [
     "weight_penalties",
     "config",
     "logs",
+    "run_lock",
     "stores",
     "categories",
     "engines",
