@@ -39,7 +39,10 @@ def main(
     carried |= {"label": read_labels(labels, f"models.{model}.labels.{split}")} if labels else {}
     carried |= {"path": read_paths(paths, f"models.{model}.paths.{split}")} if paths else {}
     if categories:
-        where, found = f"dataset.categories: {categories}", load_categories(categories, n_categories)
+        where, found = (
+            f"dataset.categories: {categories}",
+            load_categories(categories, n_categories),
+        )
         carried["category_name"] = Column(where, strings(found.names))
         carried["category_code"] = Column(where, strings(found.codes))
     given = {"logits": source, "labels": labels, "paths": paths, "categories": categories}
