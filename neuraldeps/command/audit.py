@@ -101,7 +101,7 @@ def execute(given: argparse.Namespace, further: list[str]) -> int:
     for name, text in files.items():
         _write_once(folder / name, text)
     config = str(folder / "config.yaml")
-    status = run_workflow(["--directory", str(folder), "--configfile", config, *further])
+    status = run_workflow(["--directory", str(folder), "--configfile", config], further)
     if status == 0:
         print("\n".join(["", *headlines(folder), "", *places(folder)]))
     return status

@@ -59,7 +59,7 @@ def execute(given: argparse.Namespace, further: list[str]) -> int:
     options = [] if {"--configfile", "--configfiles"} & {*further} else default_file(files)
     options += ["--config", *values] if values else []
     options += ["--profile", find_profile(given.profile)] if given.profile else []
-    return run_workflow([*options, *further])
+    return run_workflow(options, further)
 
 
 def tell_apart(words: Sequence[str]) -> tuple[list[str], list[str]]:

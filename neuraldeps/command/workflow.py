@@ -34,13 +34,15 @@ def workflow_folder() -> Path:
     )
 
 
-def run_workflow(options: Sequence[str]) -> int:
+def run_workflow(options: Sequence[str], further: Sequence[str]) -> int:
     """Run Snakemake on the workflow, with its default profile.
 
     Parameters
     ----------
     options : sequence of str
-        Snakemake's options and targets.
+        Snakemake's options, of which the last may take any number of words.
+    further : sequence of str
+        What the user gives: options and targets.
 
     Returns
     -------
@@ -48,7 +50,7 @@ def run_workflow(options: Sequence[str]) -> int:
         Snakemake's exit status.
     """
     snakefile = workflow_folder() / "Snakefile"
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), *options]
+    command = [sys.executable, "-m", "snakemake", *options, "--snakefile", str(snakefile), *further]
     # a module in the user's folder is not taken for one of Python's
     with subprocess.Popen(command, env={**os.environ, "PYTHONSAFEPATH": "1"}) as snakemake:
         before = signal.signal(signal.SIGTERM, lambda *_: snakemake.terminate())

@@ -30,7 +30,7 @@ def arrays(tmp_path, monkeypatch):
 def planned(arrays, monkeypatch):
     """What Snakemake would have been given."""
     asked = []
-    monkeypatch.setattr(audit, "run_workflow", lambda options: asked.extend(options) or 0)
+    monkeypatch.setattr(audit, "run_workflow", lambda *words: asked.extend(words) or 0)
     return asked
 
 
@@ -87,8 +87,8 @@ def test_a_right_configuration_is_written(arrays, planned):
     more += ["--other", "other.npy", "--other-test", "other.npy"]
     assert main(["audit", *GIVEN, *more, "--cores", "1", "-n", "results/findings.md"]) == 0
     assert planned == [
-        *("--directory", "out", "--configfile", "out/config.yaml"),
-        *("--cores", "1", "-n", "results/findings.md"),
+        ["--directory", "out", "--configfile", "out/config.yaml"],
+        ["--cores", "1", "-n", "results/findings.md"],
     ]
     text = (arrays / "out/config.yaml").read_text()
     config = check_config(yaml.safe_load(text), "config.yaml")

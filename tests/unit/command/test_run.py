@@ -23,7 +23,7 @@ def planned(tmp_path, monkeypatch):
     """What Snakemake would have been given, in a folder of one's own."""
     monkeypatch.chdir(tmp_path)
     asked = []
-    monkeypatch.setattr(run, "run_workflow", lambda options: asked.extend(options) or 0)
+    monkeypatch.setattr(run, "run_workflow", lambda *words: asked.extend(words) or 0)
     return asked
 
 
@@ -32,40 +32,40 @@ def test_in_a_checkout_the_workflow_is_beside_the_package():
 
 
 @pytest.mark.parametrize(
-    ("words", "options"),
+    ("words", "options", "further"),
     [
-        ([], ["--configfile", str(ROOT / "config.yaml")]),
+        ([], ["--configfile", str(ROOT / "config.yaml")], []),
         (
             ["-n", "--config", "a.yaml", "b.yml", "seed=3", "--config", "dataset={n_ood: 9}"],
-            ["--configfile", "a.yaml", "b.yml", "--config", "seed=3", "dataset={n_ood: 9}", "-n"],
+            ["--configfile", "a.yaml", "b.yml", "--config", "seed=3", "dataset={n_ood: 9}"],
+            ["-n"],
         ),
         (
             ["results/findings.md", "--cores", "4", "--config", "a.yaml"],
-            ["--configfile", "a.yaml", "results/findings.md", "--cores", "4"],
+            ["--configfile", "a.yaml"],
+            ["results/findings.md", "--cores", "4"],
         ),
-        (["--configfile", "a.yaml"], ["--configfile", "a.yaml"]),
+        (["--configfile", "a.yaml"], [], ["--configfile", "a.yaml"]),
         (
-            ["--config", "a.yaml", "--profile", "slurm"],
-            ["--configfile", "a.yaml", "--profile", str(ROOT / "slurm")],
+            ["--profile", "slurm", "--configfile", "a"],
+            ["--profile", str(ROOT / "slurm")],
+            ["--configfile", "a"],
         ),
-        (
-            ["--config", "a.yaml", "--profile", "mine"],
-            ["--configfile", "a.yaml", "--profile", "mine"],
-        ),
+        (["--profile", "mine", "--configfile", "a"], ["--profile", "mine"], ["--configfile", "a"]),
     ],
 )
-def test_options_reach_snakemake(planned, words, options):
+def test_options_reach_snakemake(planned, words, options, further):
     for name in "a.yaml", "b.yml":
         Path(name).touch()
     assert main(["run", *words]) == 0
-    assert planned == options
+    assert planned == [options, further]
 
 
 def test_the_configuration_of_the_folder_comes_before_the_default(planned):
     Path("config.yaml").touch()
     Path("slurm").mkdir()
     assert main(["run", "--profile", "slurm"]) == 0
-    assert planned == ["--configfile", "config.yaml", "--profile", "slurm"]
+    assert planned == [["--configfile", "config.yaml", "--profile", "slurm"], []]
 
 
 @pytest.mark.parametrize(
