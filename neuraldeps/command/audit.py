@@ -102,8 +102,9 @@ def execute(given: argparse.Namespace, further: list[str]) -> int:
         _write_once(folder / name, text)
     config = str(folder / "config.yaml")
     status = run_workflow(["--directory", str(folder), "--configfile", config], further)
-    if status == 0:
-        print("\n".join(["", *headlines(folder), "", *places(folder)]))
+    said = [part for part in (headlines(folder), places(folder)) if part and status == 0]
+    for lines in said:
+        print("", *lines, sep="\n")
     return status
 
 
