@@ -26,13 +26,13 @@ def main(
     labels: str | None,
     paths: str | None,
     images: str | None,
-    categories: str | None,
     logits: str,
     *,
     model: str,
     split: str,
     n_categories: int,
     rows: int | None,
+    categories: str | None = None,
 ) -> None:
     key = f"models.{model}.logits.{split}"
     array, carried = open_logits(source, key)
@@ -72,10 +72,10 @@ if __name__ == "__main__":
             snakemake.input.get("labels") or None,
             snakemake.input.get("paths") or None,
             snakemake.input.get("images") or None,
-            snakemake.params.categories,
             snakemake.output.logits,
             model=snakemake.wildcards.model,
             split=snakemake.wildcards.split,
             n_categories=snakemake.params.n_categories,
             rows=snakemake.params.rows,
+            categories=snakemake.params.categories,
         )

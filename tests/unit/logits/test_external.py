@@ -348,7 +348,7 @@ WORDS = np.array([f"thing {i}" for i in LABEL])
 def configuration(logits, labels=None, n_categories=N):
     spec = {"logits": {"fit": logits}} | ({"labels": {"fit": labels}} if labels else {})
     return {
-        "dataset": {"n_categories": n_categories},
+        "dataset": {"kind": "logits", "n_categories": n_categories, "categories": None},
         "roles": {"fit": "fit", "test": "fit"},
         "models": {"m": spec, "other": {"architecture": "test_resnet"}},
     }
