@@ -9,7 +9,7 @@ from tests.cases.running import accepted, refused, run
 
 N, ROWS = 12, 400
 FIT = "results/logits/mine/fit.zarr"
-CONFIG = """dataset: {{kind: logits, n_categories: {n}, {more}splits: {{fit: {{}}, test: {{}}}}}}
+CONFIG = """dataset: {{kind: logits, n_categories: {n}, splits: {{fit: {{}}, test: {{}}}}}}
 models:
 {models}
 covlasso: {{max_support: 4, alpha: [0.01], relative_alpha: []}}
@@ -17,13 +17,13 @@ figures: {{correlation: {{n_targets: 2}}, chord: {{n_base: 8, n_targets: 2, supp
 """
 
 
-def configure(folder, *, name="c.yaml", n=N, more="", **models):
+def configure(folder, *, name="c.yaml", n=N, **models):
     """Write a configuration of imported logits: for every model its parts, each (fit, test)."""
     lines = []
     for model, parts in models.items():
         given = [f"{part}: {{fit: {fit}, test: {test}}}" for part, (fit, test) in parts.items()]
         lines.append(f"  {model}: {{{', '.join(given)}}}")
-    (folder / name).write_text(CONFIG.format(n=n, more=more, models="\n".join(lines)))
+    (folder / name).write_text(CONFIG.format(n=n, models="\n".join(lines)))
 
 
 def arrays(folder):
@@ -64,23 +64,6 @@ def test_names_in_bytes_and_labels_in_the_plural(tmp_path):
     out = xr.open_zarr(tmp_path / FIT)
     assert out["category_name"].values.tolist() == names
     assert (out["label"].values == label).all()
-
-
-def test_a_table_names_the_categories_of_arrays(tmp_path):
-    arrays(tmp_path)
-    rows = [f"c{i},thing {i}" for i in range(N)]
-    (tmp_path / "names.csv").write_text("\n".join(["code,name", *rows]))
-    configure(tmp_path, more="categories: names.csv, ", mine={"logits": LOGITS, "labels": LABELS})
-    accepted(tmp_path, FIT)
-    out = xr.open_zarr(tmp_path / FIT)
-    assert out["category_name"].values.tolist() == [f"thing {i}" for i in range(N)]
-    assert out["category_code"].values.tolist() == [f"c{i}" for i in range(N)]
-    assert out.attrs["sources"]["categories"]
-    # too few names are found before any job
-    (tmp_path / "names.csv").write_text("\n".join(["code,name", *rows[1:]]))
-    status, text = run(tmp_path, FIT, "c.yaml", "-n")
-    assert status
-    assert "dataset.categories: names.csv gives 11 categories, dataset.n_categories is 12" in text
 
 
 @pytest.fixture(scope="module")
