@@ -4,11 +4,14 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 
 from neuraldeps.errors import InputError
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class Category:
         return " ".join([lower[0].capitalize(), *lower[1:]])
 
 
-def categories(dataset: xr.Dataset, dimension: str = "category") -> list[Category]:
+def categories(dataset: "xr.Dataset", dimension: str = "category") -> list[Category]:
     """Names and codes along a dimension of a store, in its order; its numbers where it has none.
 
     Parameters
@@ -139,7 +142,7 @@ def find_category(known: Sequence[Category], wanted: str, key: str) -> int:
 
 
 def restriction(
-    categories_of: xr.Dataset, ood: xr.Dataset, wanted: str | Sequence[str]
+    categories_of: "xr.Dataset", ood: "xr.Dataset", wanted: str | Sequence[str]
 ) -> np.ndarray | None:
     """Categories that the anomaly score's softmax and the in-distribution images are restricted to.
 

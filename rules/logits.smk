@@ -83,6 +83,7 @@ rule import_logits:
             if config["dataset"]["kind"] != "logits"
             else []
         ),
+        categories=[NAMED_BY] if NAMED_BY and NAMED_BY.endswith(".csv") else [],
     output:
         logits=directory("results/logits/{model}/{split}.zarr"),
     log:
@@ -100,6 +101,7 @@ rule import_logits:
         runtime=minutes(240),
     params:
         n_categories=N_CATEGORIES,
+        categories=NAMED_BY,
         rows=config["resources"]["rows_per_shard"],
         # a folder's own time does not tell that a chunk in it was written over; of the wildcards
         # alone, since Snakemake compares no parameter that is made from the input

@@ -57,6 +57,8 @@ ROLES = {role: config["roles"][role] for role in ("fit", "test", "ood")}
 FIT, TEST, OOD = ROLES.values()
 JUDGED_SPLITS = list(dict.fromkeys([FIT, TEST]))
 N_CATEGORIES = config["dataset"]["n_categories"]
+# what names the categories of imported logits, where no images do
+NAMED_BY = config["dataset"]["categories"] if DATASET == "logits" else None
 BATCHES = -(-N_CATEGORIES // config["resources"]["targets_per_job"])
 # an input of the tables, cheap to make again, so that wrong names are found before any long work
 CHECKED = [] if DATASET == "logits" else ["results/images/categories.csv"]

@@ -37,15 +37,20 @@ class Block(BaseModel):
 
 @dataclass(frozen=True)
 class OnlyFor:
-    """Marks a key that has a meaning for one kind of data set alone."""
+    """Marks a key that has a meaning for some kinds of data set alone."""
 
-    kind: str
+    kinds: tuple[str, ...]
+
+    @property
+    def words(self) -> str:
+        """The kinds, as they are written in messages and documents."""
+        return " and ".join(self.kinds)
 
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """Tell it in the schema, too."""
-        return {**handler(core_schema), "x-only-for": self.kind}
+        return {**handler(core_schema), "x-only-for": self.words}
 
 
 @dataclass(frozen=True)
@@ -59,8 +64,9 @@ class Unfilled:
     """Marks a key that stays away where it is not given: it has no default to fill in."""
 
 
-OfGlyphs = Annotated[First, OnlyFor("glyphs")]
-OfPhotos = Annotated[First, OnlyFor("photos")]
+OfGlyphs = Annotated[First, OnlyFor(("glyphs",))]
+OfPhotos = Annotated[First, OnlyFor(("photos",))]
+NotOfGlyphs = Annotated[First, OnlyFor(("photos", "logits"))]
 Given = Annotated[First | None, Unfilled()]
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.+]+(-[A-Za-z0-9_.+]+)*$")]

@@ -46,8 +46,8 @@ def _other_kinds(run: Run) -> Iterator[str]:
     for path, field, value in given_keys(run):
         default = field.get_default(call_default_factory=True)
         for mark in field.metadata:
-            if isinstance(mark, OnlyFor) and mark.kind != kind and value != default:
-                yield f"{dotted(path)} is for {mark.kind} but dataset.kind is {kind}; remove it"
+            if isinstance(mark, OnlyFor) and kind not in mark.kinds and value != default:
+                yield f"{dotted(path)} is for {mark.words} but dataset.kind is {kind}; remove it"
 
 
 def _models(run: Run) -> Iterator[str]:

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from neuraldeps.config.blocks import Block, Given, Name, OfGlyphs, OfPhotos, Options
+from neuraldeps.config.blocks import Block, Given, Name, NotOfGlyphs, OfGlyphs, OfPhotos, Options
 
 GLYPHS_PER_CATEGORY = 40
 # what is there to draw; a test holds it against the list of characters
@@ -84,9 +84,9 @@ class Dataset(Block):
     n_categories: int = Field(
         ge=2, description=f"Number of categories; at most {N_GLYPHS} for glyphs."
     )
-    categories: OfPhotos[str | None] = Field(
+    categories: NotOfGlyphs[str | None] = Field(
         None,
-        description="Codes and names of the categories, in the order of the networks' outputs: a subset of timm's ImageNetInfo, such as imagenet-1k, or a .csv with the columns code and name; null uses the names of the images' folders.",
+        description="Codes and names of the categories, in the order of the networks' outputs: a subset of timm's ImageNetInfo, such as imagenet-1k, or a .csv with the columns code and name; null uses the names of the images' folders, or what lies beside imported logits.",
     )
     n_ood: OfGlyphs[int] = Field(
         300,

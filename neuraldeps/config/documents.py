@@ -11,7 +11,6 @@ from neuraldeps.config.run import Run
 
 Schema = dict[str, Any]
 SIGNS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
-ONLY = {"photos": " *Photos only.*", "glyphs": " *Glyphs only.*"}
 END = "\n..."  # YAML writes it after a value that stands alone
 PLURALS = {"number": "numbers", "integer": "integers", "text": "texts"}
 
@@ -84,7 +83,8 @@ def _rows(block: type[Block], path: Path, only: str | None = None) -> list[str]:
 
 def _row(path: Path, block: type[Block], name: str) -> str:
     field, schema = block.model_fields[name], block.model_json_schema()["properties"][name]
-    kinds = [ONLY[mark.kind] for mark in field.metadata if isinstance(mark, OnlyFor)]
+    marks = [mark for mark in field.metadata if isinstance(mark, OnlyFor)]
+    kinds = [f" *{mark.words.capitalize()} only.*" for mark in marks]
     meaning = (field.description or "").replace("|", r"\|") + _among(field) + "".join(kinds)
     return f"| `{dotted(path)}` | {meaning} | {_allowed(schema)} | {_default(field)} |"
 

@@ -5,14 +5,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
-
-import xarray as xr
-from timm.data import ImageNetInfo
+from typing import TYPE_CHECKING, NamedTuple
 
 from neuraldeps.categories import fold
 from neuraldeps.errors import InputError
 from neuraldeps.images.delimited import read_rows, repeated
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ class Categories(NamedTuple):
     names: list[str]
 
 
-def categories_of(index: xr.Dataset) -> Categories:
+def categories_of(index: "xr.Dataset") -> Categories:
     """Codes and names of the categories that an index has.
 
     Parameters
@@ -93,6 +93,8 @@ def load_categories(
     elif Path(given).suffix == ".csv":
         found = _read_categories(given)
     else:
+        from timm.data import ImageNetInfo  # not for tables: it takes seconds, and PyTorch
+
         try:
             info = ImageNetInfo(given)
         except AssertionError as error:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from neuraldeps.errors import InputError, first_line
+from neuraldeps.images.classes import load_categories
 
 NPY, ZIP = b"\x93NUMPY", b"PK\x03\x04"
 KINDS = {"i": "integers", "u": "integers", "b": "truth values", "c": "complex numbers"}
@@ -132,6 +133,8 @@ def check_label_type(dtype: np.dtype, where: str) -> None:
 def check_headers(config: Mapping[str, Any]) -> None:
     """Look at the headers of all ``.npy`` logits and labels that a run will import and that are there.
 
+    A table of imported logits' categories is read as a whole.
+
     Parameters
     ----------
     config : mapping
@@ -143,12 +146,15 @@ def check_headers(config: Mapping[str, Any]) -> None:
         At the first that does not fit. Missing files are Snakemake's to find: who has imported
         logits may have moved them since.
     """
+    named, n_categories = config["dataset"]["categories"], config["dataset"]["n_categories"]
+    if config["dataset"]["kind"] == "logits" and named and Path(named).is_file():
+        load_categories(named, n_categories)
     for split in dict.fromkeys(config["roles"][role] for role in ("fit", "test")):
         counts: dict[str, int] = {}
         for model, path in _given(config, "logits", split):
             where = f"models.{model}.logits.{split}"
             array = open_npy(path, where)
-            check_logits(array, f"{where}: {path}", config["dataset"]["n_categories"])
+            check_logits(array, f"{where}: {path}", n_categories)
             counts[model] = len(array)
             first = next(iter(counts))
             if counts[model] != counts[first]:

@@ -109,7 +109,11 @@ WRONG = [
         9,
         r"start_epochs is 9; .* at most models\.resnet18\.train\.epochs, 4",
     ),
-    ("dataset.categories", "imagenet-1k", r"categories is for photos but .* glyphs; remove it"),
+    (
+        "dataset.categories",
+        "imagenet-1k",
+        r"categories is for photos and logits but .* glyphs; remove it",
+    ),
     ("robustness.ood_categories", "folders", r"is 'folders', for photos, but .*glyphs; use all"),
     ("roles.ood", "test", r"roles\.ood is 'test'; of the glyphs it must be ood"),
     (

@@ -33,11 +33,13 @@ def refused(message, call, *args, **kwargs):
     assert str(caught.value).startswith(("models.", "key"))
 
 
-def bring(source, out, labels=None, paths=None, model="m", n_categories=N):
+def bring(source, out, labels=None, paths=None, model="m", n_categories=N, categories=None):
     """Import logits as the rule does; the store."""
     given = (None if path is None else str(path) for path in (source, labels, paths))
     import_logits(
-        *given, None, str(out), model=model, split="fit", n_categories=n_categories, rows=64
+        *(*given, None, str(out)),
+        **{"model": model, "split": "fit", "n_categories": n_categories, "rows": 64},
+        categories=categories,
     )
     return xr.open_zarr(out)
 
@@ -345,10 +347,33 @@ def test_masked_targets_have_no_error(masked):
 WORDS = np.array([f"thing {i}" for i in LABEL])
 
 
+def test_a_table_names_the_categories(tmp_path):
+    table = tmp_path / "names.csv"
+    table.write_text("name;code\n" + "".join(f"thing {i};c{i}\n" for i in range(N)))
+    # it takes precedence over what lies beside the logits
+    source = group(tmp_path / "fit.zarr", zarr_format=2, category_name=np.array(["x"] * N, "S1"))
+    out = bring(source, tmp_path / "out.zarr", categories=str(table))
+    assert out["category_name"].values.tolist() == [f"thing {i}" for i in range(N)]
+    assert out["category_code"].values.tolist() == [f"c{i}" for i in range(N)]
+    assert set(out.attrs["sources"]) == {"logits", "categories"}
+
+
+def test_a_table_of_other_categories_is_refused_before_any_work(tmp_path):
+    table = tmp_path / "names.csv"
+    config = configuration(str(tmp_path / "absent.npy"))
+    config["dataset"]["categories"] = str(table)
+    check_headers(config)  # a missing file is Snakemake's to find
+    table.write_text("code,name\na,A\n")
+    with pytest.raises(
+        InputError, match=r"names\.csv gives 1 categories, dataset\.n_categories is 12"
+    ):
+        check_headers(config)
+
+
 def configuration(logits, labels=None, n_categories=N):
     spec = {"logits": {"fit": logits}} | ({"labels": {"fit": labels}} if labels else {})
     return {
-        "dataset": {"n_categories": n_categories},
+        "dataset": {"kind": "logits", "n_categories": n_categories, "categories": None},
         "roles": {"fit": "fit", "test": "fit"},
         "models": {"m": spec, "other": {"architecture": "test_resnet"}},
     }

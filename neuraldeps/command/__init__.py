@@ -1,0 +1,1 @@
+"""The command `neuraldeps`, a thin one: the workflow does the work."""
