@@ -6,102 +6,24 @@ where that category is or becomes the winner, so the two highest logits of each 
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import zarr
 from numba import njit
 
 from neuraldeps.dependencies.candidates import Candidates
+from neuraldeps.dependencies.sums import EPSILON, Evaluation, Sums
+from neuraldeps.devices import one_torch_thread
+from neuraldeps.logits.on_device import rows_on_device
 from neuraldeps.logits.store import Centering, LogitsFile, masked_categories
 from neuraldeps.logs import progress
 
-EPSILON = (0.05, 0.10, 0.20)  # Definition 1's eps, as a share of the logit's size
 ROWS = 2048  # images at once: a chunk of 1000 categories stays in the last-level cache
 # a replaced logit must meet its rivals unrounded: equal ones stay equal
 EXACT: dict[Centering, type[np.floating]] = {"none": np.float32, "per_image": np.float64}
-
-
-class Sums(NamedTuple):
-    """What one pass adds up for T targets and M predictors each; float64 sums, exact counts.
-
-    Attributes
-    ----------
-    error, error_positive : ndarray of float64, shape (T, M)
-        Sum of |g_i - w.f| over all images, and over the positive images of the target, logits.
-    missed, missed_positive : ndarray of int64, shape (T, M, len(EPSILON))
-        Images whose logit is missed by more than each `EPSILON`: of the target's scale over all
-        images, of the logit itself over the positive ones.
-    correct, correct_positive : ndarray of int64, shape (T, M)
-        Images whose label wins when g_i is replaced by w.f, over the same populations.
-    size, size_positive : ndarray of float64, shape (T,)
-        Sum of |g_i| over the same populations, logits.
-    n_positive, original_correct_positive : ndarray of int64, shape (T,)
-        Positive images, and those that the network itself gets right.
-    """
-
-    error: np.ndarray
-    error_positive: np.ndarray
-    missed: np.ndarray
-    missed_positive: np.ndarray
-    correct: np.ndarray
-    correct_positive: np.ndarray
-    size: np.ndarray
-    size_positive: np.ndarray
-    n_positive: np.ndarray
-    original_correct_positive: np.ndarray
-
-    @classmethod
-    def zeros(cls, n_targets: int, n_solutions: int) -> "Sums":
-        """Nothing added yet.
-
-        Parameters
-        ----------
-        n_targets, n_solutions : int
-            T and M.
-
-        Returns
-        -------
-        Sums
-            All zero.
-        """
-        one, each = (n_targets,), (n_targets, n_solutions)
-        by_epsilon = (*each, len(EPSILON))
-        return cls(
-            error=np.zeros(each),
-            error_positive=np.zeros(each),
-            missed=np.zeros(by_epsilon, np.int64),
-            missed_positive=np.zeros(by_epsilon, np.int64),
-            correct=np.zeros(each, np.int64),
-            correct_positive=np.zeros(each, np.int64),
-            size=np.zeros(one),
-            size_positive=np.zeros(one),
-            n_positive=np.zeros(one, np.int64),
-            original_correct_positive=np.zeros(one, np.int64),
-        )
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Sums over all images with the counts that make means of them.
-
-    Attributes
-    ----------
-    sums : Sums
-    original_correct : int
-        Images that the target network itself gets right.
-    n_samples, n_labelled : int
-    pseudo_positives : bool
-        Whether too few images have a label, so that the network's own winner stands for it.
-    """
-
-    sums: Sums
-    original_correct: int
-    n_samples: int
-    n_labelled: int
-    pseudo_positives: bool
 
 
 class _Chunk(NamedTuple):
@@ -242,20 +164,29 @@ def _grouped(keys: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read(
-    source: LogitsFile, target: LogitsFile, label: np.ndarray
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """f, g and labels of `ROWS` images at a time, one array where f is g; every shard is read once."""
+    source: LogitsFile,
+    target: LogitsFile,
+    label: np.ndarray,
+    rows: int = ROWS,
+    device: str | None = None,
+) -> Iterator[tuple[Any, Any, np.ndarray]]:
+    """f, g and labels of `rows` images at a time, one array where f is g; every shard is read once."""
     array = zarr.open_array(f"{target.path}/logits", mode="r")
-    rows = (array.shards or array.chunks)[0]
-    for begin in progress(range(0, len(label), rows), "evaluate", None, "shard"):
-        end = min(begin + rows, len(label))
-        g = target.rows(begin, end)
-        f = g if source == target else source.rows(begin, end)
-        for first in range(0, end - begin, ROWS):
-            piece = slice(first, min(first + ROWS, end - begin))
-            ours = g[piece].astype(EXACT[target.centering], copy=False)
-            theirs = ours if f is g else f[piece].astype(EXACT[source.centering], copy=False)
-            yield theirs, ours, label[begin:end][piece]
+    shard = (array.shards or array.chunks)[0]
+    for begin in progress(range(0, len(label), shard), "evaluate", None, "shard"):
+        end = min(begin + shard, len(label))
+        g = _exact(target, begin, end, device)
+        f = g if source == target else _exact(source, begin, end, device)
+        for first in range(0, end - begin, rows):
+            piece = slice(first, min(first + rows, end - begin))
+            ours = g[piece]
+            yield ours if f is g else f[piece], ours, label[begin:end][piece]
+
+
+def _exact(file: LogitsFile, begin: int, end: int, device: str | None) -> Any:
+    """Rows in the smallest type that holds them, as an array or as a tensor on a device."""
+    rows = file.rows if device is None else partial(rows_on_device, file, device=device)
+    return rows(begin, end, dtype=EXACT[file.centering])
 
 
 def _chunk(f: np.ndarray, g: np.ndarray, label: np.ndarray | None) -> _Chunk:
@@ -277,6 +208,7 @@ def evaluate(
     scale: np.ndarray | None = None,
     min_positives: int = 1,
     n_threads: int = 1,
+    device: str | None = None,
 ) -> Evaluation:
     """Judge every candidate on every image in one pass (protocol of Table 1).
 
@@ -295,6 +227,10 @@ def evaluate(
         own winner takes the label's place in all of them: *pseudo-positives*.
     n_threads : int
         Each thread takes its own targets; the sums do not depend on how many there are.
+    device : str, optional
+        As `neuraldeps.devices.check_device` knows them: PyTorch judges there, on one thread where it
+        is a CPU. Without, compiled loops do, on `n_threads`. Counts are equal and sums within 1e-12
+        of each other, unless a rounding decides whether an error is beyond a bound or a logit wins.
 
     Returns
     -------
@@ -303,16 +239,48 @@ def evaluate(
         and how many images are right when g_i is replaced by w.f and the rest left. Targets that
         are masked have NaN for errors.
 
+    Raises
+    ------
+    StoreError
+        If a logit is not finite, or damaged.
+    InputError
+        As `check_device`, before any work.
+
+    Notes
+    -----
+    Memory: a shard of both stores and `ROWS` images twice, whatever the number of images; that of a
+    device is in `ScoringOnDevice`.
+
     References
     ----------
     "Neural Dependencies Emerging from Learning Massive Categories", CVPR 2023, Sec. 2.1, Table 1.
     """
     n_targets = len(candidates.targets)
-    sums = Sums.zeros(n_targets, candidates.n_solutions)
     scale = np.full(n_targets, np.inf) if scale is None else scale
     allowed = np.asarray(scale, float)[:, np.newaxis] * np.array(EPSILON)
     labelled = np.bincount(label[label >= 0], minlength=1)
     pseudo_positives = bool((label < 0).any() and labelled.max() < min_positives)
+    sums, original_correct, n_labelled = (
+        _add_on_threads(source, target, candidates, allowed, label, pseudo_positives, n_threads)
+        if device is None
+        else _add_on_device(source, target, candidates, allowed, label, pseudo_positives, device)
+    )
+    sums.correct[:] += original_correct
+    _leave_out(sums, np.isin(candidates.targets, masked_categories(target.path)), original_correct)
+    return Evaluation(sums, original_correct, len(label), n_labelled, pseudo_positives)
+
+
+def _add_on_threads(
+    source: LogitsFile,
+    target: LogitsFile,
+    candidates: Candidates,
+    allowed: np.ndarray,
+    label: np.ndarray,
+    pseudo_positives: bool,
+    n_threads: int,
+) -> tuple[Sums, int, int]:
+    """Sums over all images, those that the network gets right, and those that have a label."""
+    sums = Sums.zeros(len(candidates.targets), candidates.n_solutions)
     cuts = np.linspace(0, len(candidates.targets), 4 * n_threads + 1).astype(int)
     original_correct = n_labelled = 0
     with ThreadPoolExecutor(n_threads) as pool:
@@ -326,9 +294,35 @@ def evaluate(
                 job.result()
             original_correct += int((chunk.top == chunk.label).sum())
             n_labelled += int((chunk.label >= 0).sum())
-    sums.correct[:] += original_correct
-    _leave_out(sums, np.isin(candidates.targets, masked_categories(target.path)), original_correct)
-    return Evaluation(sums, original_correct, len(label), n_labelled, pseudo_positives)
+    return sums, original_correct, n_labelled
+
+
+def _add_on_device(
+    source: LogitsFile,
+    target: LogitsFile,
+    candidates: Candidates,
+    allowed: np.ndarray,
+    label: np.ndarray,
+    pseudo_positives: bool,
+    device: str,
+) -> tuple[Sums, int, int]:
+    """The same by PyTorch, which is imported here alone."""
+    from neuraldeps.dependencies.scoring_on_device import ROWS, ScoringOnDevice
+
+    shapes = [zarr.open_array(f"{file.path}/logits", mode="r").shape for file in (source, target)]
+    scoring = ScoringOnDevice(
+        *(device, candidates, allowed),
+        n_source=shapes[0][1],
+        n_target=shapes[1][1],
+        n_samples=len(label),
+    )
+    original_correct = n_labelled = 0
+    with one_torch_thread(device):
+        for f, g, given in _read(source, target, label, ROWS, device):
+            right, labelled = scoring.add(f, g, None if pseudo_positives else given)
+            original_correct += right
+            n_labelled += labelled
+    return scoring.result(), original_correct, n_labelled
 
 
 def _leave_out(sums: Sums, masked: np.ndarray, original_correct: int) -> None:

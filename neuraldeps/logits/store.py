@@ -96,8 +96,34 @@ class LogitsFile:
     path: str
     centering: Centering = "none"
 
-    def rows(self, first: int, last: int) -> np.ndarray:
-        """Rows `first:last` as float64, centred as asked for.
+    def rows(self, first: int, last: int, dtype: type[np.floating] = np.float64) -> np.ndarray:
+        """Rows `first:last`, centred as asked for.
+
+        Parameters
+        ----------
+        first, last : int
+            First image, and one past the last.
+        dtype : type
+            Of what is returned; centred in float64 in any case.
+
+        Returns
+        -------
+        ndarray, shape (last - first, category)
+            In logits.
+
+        Raises
+        ------
+        StoreError
+            If a value is not finite (a missing shard reads as NaN) or a checksum does not fit.
+        """
+        worked = np.float64 if self.centering == "per_image" else dtype
+        logits = np.asarray(self.stored(first, last), dtype=worked)
+        if not np.isfinite(logits).all():
+            raise self.not_finite(first, last)
+        return apply_centering(logits, self.centering).astype(dtype, copy=False)
+
+    def stored(self, first: int, last: int) -> np.ndarray:
+        """Rows `first:last` as they are stored, neither widened, checked nor centred.
 
         Parameters
         ----------
@@ -106,27 +132,39 @@ class LogitsFile:
 
         Returns
         -------
-        ndarray, shape (last - first, category), float64
-            In logits.
+        ndarray, shape (last - first, category)
+            Of the store's own type.
 
         Raises
         ------
         StoreError
-            If a value is not finite (a missing shard reads as NaN) or a checksum does not fit.
+            If a checksum does not fit.
         """
         array = zarr.open_array(f"{self.path}/logits", mode="r")
         try:
-            logits = np.asarray(array[first:last], dtype=np.float64)
+            return np.asarray(array[first:last])
         except ValueError as error:
             raise StoreError(
                 f"{self.path}: rows {first}:{last} are damaged ({first_line(error)}); remove the store and extract again"
             ) from error
-        if not np.isfinite(logits).all():
-            raise StoreError(
-                f"{self.path}: rows {first}:{last} hold values that are not finite; "
-                "remove the store and extract again"
-            )
-        return apply_centering(logits, self.centering)
+
+    def not_finite(self, first: int, last: int) -> StoreError:
+        """The error that `rows` and `rows_on_device` raise.
+
+        Parameters
+        ----------
+        first, last : int
+            First image, and one past the last.
+
+        Returns
+        -------
+        StoreError
+            To be raised.
+        """
+        return StoreError(
+            f"{self.path}: rows {first}:{last} hold values that are not finite; "
+            "remove the store and extract again"
+        )
 
 
 def apply_centering(logits: np.ndarray, centering: Centering) -> np.ndarray:

@@ -29,6 +29,7 @@ def measure_stability(
     exclude_own: bool,
     seed: int,
     n_threads: int = 1,
+    device: str | None = None,
 ) -> xr.Dataset:
     """Find every target's best subsets again on random halves of the images, and see what stays.
 
@@ -52,6 +53,8 @@ def measure_stability(
         Of the splits.
     n_threads : int
         Threads; no number depends on it.
+    device : str, optional
+        That reduces the halves, as `half_moments` takes it.
 
     Returns
     -------
@@ -69,7 +72,8 @@ def measure_stability(
     centering = found.attrs["centering"]
     files = [LogitsFile(path, centering) for path in logits]
     drawn = []
-    for moments in half_moments(files[0], files[1], n_splits, seed_of(seed, "halves")):
+    halves = half_moments(files[0], files[1], n_splits, seed_of(seed, "halves"), device=device)
+    for moments in halves:
         one = best_subsets(
             moments.second_moment,
             moments.cross_moment,

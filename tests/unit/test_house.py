@@ -192,6 +192,7 @@ def test_import_is_light():
 # Every room of the library, from the ground up: imports run down only.
 FLOORS = [
     "errors",
+    "devices",
     "palette",
     "seeds",
     "covlasso",
