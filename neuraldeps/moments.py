@@ -274,9 +274,8 @@ def second_moment(
         )
         result[block] = result[mirrored].T if within and j < i else over_lanes(i, j)
         if within and i == j and device is not None:  # NumPy has a routine that is symmetric
-            np.copyto(
-                result[block], result[block].T.copy(), where=np.tri(*result[block].shape, -1, bool)
-            )
+            upper = np.triu(result[block])
+            result[block] = upper + np.triu(upper, 1).T
     return Moments(result, over_lanes("source"), over_lanes("target"), n_samples)
 
 

@@ -4,11 +4,11 @@ All categories in one pass over the logits. Replacing one logit changes the arg-
 where that category is or becomes the winner, so the two highest logits of each image are enough.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 import zarr
@@ -20,6 +20,8 @@ from neuraldeps.devices import one_torch_thread
 from neuraldeps.logits.on_device import rows_on_device
 from neuraldeps.logits.store import Centering, LogitsFile, masked_categories
 from neuraldeps.logs import progress
+
+Item = TypeVar("Item")
 
 ROWS = 2048  # images at once: a chunk of 1000 categories stays in the last-level cache
 # a replaced logit must meet its rivals unrounded: equal ones stay equal
@@ -167,20 +169,34 @@ def _read(
     source: LogitsFile,
     target: LogitsFile,
     label: np.ndarray,
-    rows: int = ROWS,
+    *,
+    at_once: Callable[[int], tuple[int, int]] = lambda shard: (shard, ROWS),
     device: str | None = None,
 ) -> Iterator[tuple[Any, Any, np.ndarray]]:
-    """f, g and labels of `rows` images at a time, one array where f is g; every shard is read once."""
+    """f, g and labels of some images at a time, one array where f is g; every shard is read once.
+
+    Of the images of a shard, `at_once` says how many are read and how many of those are taken.
+    """
     array = zarr.open_array(f"{target.path}/logits", mode="r")
-    shard = (array.shards or array.chunks)[0]
-    for begin in progress(range(0, len(label), shard), "evaluate", None, "shard"):
-        end = min(begin + shard, len(label))
+    step, rows = at_once((array.shards or array.chunks)[0])
+    for begin in progress(range(0, len(label), step), "evaluate", None, "shard"):
+        end = min(begin + step, len(label))
         g = _exact(target, begin, end, device)
         f = g if source == target else _exact(source, begin, end, device)
         for first in range(0, end - begin, rows):
             piece = slice(first, min(first + rows, end - begin))
             ours = g[piece]
             yield ours if f is g else f[piece], ours, label[begin:end][piece]
+
+
+def _ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """The same, each made by a thread while the one before it is used."""
+    done = object()
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, items, done)
+        while (item := coming.result()) is not done:
+            coming = pool.submit(next, items, done)
+            yield cast(Item, item)
 
 
 def _exact(file: LogitsFile, begin: int, end: int, device: str | None) -> Any:
@@ -307,18 +323,20 @@ def _add_on_device(
     device: str,
 ) -> tuple[Sums, int, int]:
     """The same by PyTorch, which is imported here alone."""
-    from neuraldeps.dependencies.scoring_on_device import ROWS, ScoringOnDevice
+    from neuraldeps.dependencies.scoring_on_device import ScoringOnDevice, at_once
 
-    shapes = [zarr.open_array(f"{file.path}/logits", mode="r").shape for file in (source, target)]
+    arrays = [zarr.open_array(f"{file.path}/logits", mode="r") for file in (source, target)]
     scoring = ScoringOnDevice(
         *(device, candidates, allowed),
-        n_source=shapes[0][1],
-        n_target=shapes[1][1],
+        n_source=arrays[0].shape[1],
+        n_target=arrays[1].shape[1],
         n_samples=len(label),
+        n_read=at_once((arrays[1].shards or arrays[1].chunks)[0])[0],
     )
     original_correct = n_labelled = 0
+    pieces = _read(source, target, label, at_once=at_once, device=device)
     with one_torch_thread(device):
-        for f, g, given in _read(source, target, label, ROWS, device):
+        for f, g, given in _ahead(pieces):
             right, labelled = scoring.add(f, g, None if pseudo_positives else given)
             original_correct += right
             n_labelled += labelled

@@ -16,11 +16,34 @@ from neuraldeps.dependencies.candidates import Candidates
 from neuraldeps.dependencies.sums import EPSILON, Sums
 from neuraldeps.devices import check_device
 
-ROWS = 8192  # images at once
+ROWS = 4096  # most images at once, but for one shard that is read whole
 BLOCK_BYTES = 2**26  # of one float64 array (predictors, images)
 STRIDE = 4  # supports are padded to a multiple of this: few sizes to compile for
-# sources times images from which on blocks are compiled: that takes about 40 s in every process
-COMPILED_FROM = 3e11
+# sources of all predictors times images from which on blocks are compiled, once per process: derived,
+# 90 bytes moved for each make about a minute at 3 TB/s, and compiling is of that order
+COMPILED_FROM = 2e12
+
+
+def at_once(shard: int) -> tuple[int, int]:
+    """How many images are read, and how many of those are judged, at once.
+
+    Parameters
+    ----------
+    shard : int
+        Images of a shard.
+
+    Returns
+    -------
+    tuple of int
+        Whole shards, so many that they are nearly `ROWS`; and equal parts of at most `ROWS`.
+
+    Examples
+    --------
+    >>> at_once(384), at_once(8388)
+    ((3840, 3840), (8388, 2796))
+    """
+    step = shard * max(1, ROWS // shard)
+    return step, -(-step // -(-step // ROWS))
 
 
 class _Block(NamedTuple):
@@ -46,7 +69,7 @@ class _Images(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """What one block of predictors adds up over some images, in the order of the fields of `Sums`."""
+    """What one block of predictors adds up over some images, as `Sums` names it."""
 
     error: Tensor  # (K,)
     error_positive: Tensor
@@ -69,6 +92,8 @@ class ScoringOnDevice:
         Errors beyond which a logit counts as missed.
     n_source, n_target, n_samples : int
         Categories of both networks, and images that will come in all.
+    n_read : int
+        Images that are read at once.
 
     Raises
     ------
@@ -77,9 +102,9 @@ class ScoringOnDevice:
 
     Notes
     -----
-    Memory of the device, at most: `ROWS` images of both networks four times in float64, 16 bytes
-    for every source of every predictor (padded to `STRIDE`), and twelve arrays of `BLOCK_BYTES`, or
-    of `ROWS` images of one predictor if that is more; whatever the number of images.
+    Memory of the device, at most, whatever the number of images: of both networks what is read at
+    once twice (a part is read while another is judged) and `ROWS` images four times, in float64; 16
+    bytes for every source of every predictor (padded to `STRIDE`); twelve arrays of `BLOCK_BYTES`.
     """
 
     def __init__(
@@ -91,20 +116,20 @@ class ScoringOnDevice:
         n_source: int,
         n_target: int,
         n_samples: int,
+        n_read: int = ROWS,
     ) -> None:
         length = np.diff(candidates.indptr)
         padded = -(-length // STRIDE) * STRIDE
-        needed = 4 * 8 * ROWS * (n_source + n_target) + 16 * int(padded.sum()) + 12 * BLOCK_BYTES
+        images = 2 * max(n_read, ROWS) + 4 * ROWS
+        needed = 8 * images * (n_source + n_target) + 16 * int(padded.sum()) + 12 * BLOCK_BYTES
         check_device(device, needed)
         self.device = device
-        self.targets = torch.from_numpy(candidates.targets).to(device)
+        self.targets = torch.from_numpy(np.ascontiguousarray(candidates.targets)).to(device)
         self.blocks = list(_blocks(candidates, allowed, length, padded, device))
-        self.sums = Sums(
-            *(
-                torch.from_numpy(one).to(device)
-                for one in Sums.zeros(len(candidates.targets), candidates.n_solutions)
-            )
-        )
+        zeros = Sums.zeros(len(candidates.targets), candidates.n_solutions)
+        self.sums = {
+            name: torch.from_numpy(one).to(device) for name, one in zeros._asdict().items()
+        }
         is_long = len(candidates.support) * n_samples >= COMPILED_FROM
         self.judge = _compiled() if is_long else _judge
 
@@ -127,16 +152,16 @@ class ScoringOnDevice:
         own = images.label == self.targets[:, None]
         size = images.target[self.targets].abs()
         sums = self.sums
-        sums.size.add_(size.sum(dim=1, dtype=torch.float64))
-        sums.size_positive.add_(torch.where(own, size, 0.0).sum(dim=1, dtype=torch.float64))
-        sums.n_positive.add_(own.sum(dim=1))
+        sums["size"].add_(size.sum(dim=1, dtype=torch.float64))
+        sums["size_positive"].add_(torch.where(own, size, 0.0).sum(dim=1, dtype=torch.float64))
+        sums["n_positive"].add_(own.sum(dim=1))
         right = own & (images.top == images.label)
-        sums.original_correct_positive.add_(right.sum(dim=1))
+        sums["original_correct_positive"].add_(right.sum(dim=1))
         for block in self.blocks:
             truth = images.target[block.category[:, 0]]
             found = self.judge(images, truth, *block[1:])
-            for total, part in zip(sums, found, strict=False):
-                total.flatten(0, 1)[block.at] += part
+            for name, part in found._asdict().items():
+                sums[name].flatten(0, 1)[block.at] += part
         return int((images.top == images.label).sum()), int((images.label >= 0).sum())
 
     def result(self) -> Sums:
@@ -147,7 +172,7 @@ class ScoringOnDevice:
         Sums
             As NumPy arrays.
         """
-        return Sums(*(one.cpu().numpy() for one in self.sums))
+        return Sums(**{name: one.cpu().numpy() for name, one in self.sums.items()})
 
 
 def _blocks(

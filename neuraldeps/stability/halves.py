@@ -101,8 +101,8 @@ def _sums(
     check_device(device, 8 * ((n_splits + 3) * one + 4 * ROWS * (n + n_target)))
     zeros, rows = _arithmetic(device)
     grams = zeros((n_splits + 1, n, n))  # the last one is of all images
-    crosses = None if within else zeros((n_splits + 1, n, n_target))
-    powers = None if within else zeros((n_splits + 1, n_target))
+    crosses: Any = None if within else zeros((n_splits + 1, n, n_target))
+    powers: Any = None if within else zeros((n_splits + 1, n_target))
     masked = [masked_categories(file.path) for file in (source, target)]
     with threadpool_limits(1, "blas"), one_torch_thread(device):
         for first in progress(range(0, n_samples, ROWS), "halves", None, "block"):

@@ -7,6 +7,7 @@ import xarray as xr
 
 from neuraldeps.best_subset import best_subsets
 from neuraldeps.dependencies.covlasso import cross_moment
+from neuraldeps.devices import check_device
 from neuraldeps.logits.store import LogitsFile
 from neuraldeps.logs import progress
 from neuraldeps.seeds import seed_of
@@ -63,6 +64,7 @@ def measure_stability(
         supports with its 95 % interval, and the number of near-equal ones; of the network the mean.
         On halves the best subsets are exchange-optimal, without proof.
     """
+    check_device(device)
     found = open_store(subsets).load()
     sizes = [size for size in sizes if size in found["support_size"].values]
     sizes = sizes or [int(found["support_size"].values[-1])]
