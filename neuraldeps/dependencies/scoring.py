@@ -38,6 +38,10 @@ class _Chunk(NamedTuple):
     first: np.ndarray  # (rows,) its logit
     runner_up: np.ndarray  # (rows,) int32
     second: np.ndarray  # (rows,) its logit
+    # (rows,) what logit i must be more than to win a right image from its winner, infinity where it is
+    # wrong: the winner's logit, or the float below it, which says the same of an equal one that comes first
+    bound: np.ndarray
+    tie: np.ndarray
     by_label: np.ndarray  # rows sorted by label; those of label i start at label_start[i]
     label_start: np.ndarray
     by_top: np.ndarray  # the same by winner
@@ -52,9 +56,17 @@ def _wins(value: float, category: int, rival: float, rival_category: int) -> boo
 
 @njit(nogil=True, cache=True)
 def _predict(source, support, coef, prediction):  # type: ignore[no-untyped-def]
-    """Set prediction = w.f for every row."""
+    """Set prediction = w.f for every row: sources are added one after the other, four in one pass."""
     prediction[:] = 0.0
-    for s in range(len(support)):
+    whole = len(support) // 4 * 4
+    for s in range(0, whole, 4):
+        a, b, c, d = coef[s], coef[s + 1], coef[s + 2], coef[s + 3]
+        f, g = source[support[s]], source[support[s + 1]]
+        h, k = source[support[s + 2]], source[support[s + 3]]
+        for row in range(len(prediction)):
+            total = prediction[row] + a * f[row] + b * g[row]
+            prediction[row] = total + c * h[row] + d * k[row]
+    for s in range(whole, len(support)):
         weight = coef[s]
         values = source[support[s]]
         for row in range(len(prediction)):
@@ -64,7 +76,8 @@ def _predict(source, support, coef, prediction):  # type: ignore[no-untyped-def]
 @njit(nogil=True, cache=True)
 def _add_targets(chunk, candidates, allowed, sums, begin, end):  # type: ignore[no-untyped-def]
     """Add one chunk of images to the sums of targets `begin:end`."""
-    prediction = np.empty(len(chunk.label))
+    n_rows = len(chunk.label)
+    prediction, error, bound = np.empty(n_rows), np.empty(n_rows), np.empty(n_rows)
     for t in range(begin, end):
         i = candidates.targets[t]
         truth = chunk.target[i]
@@ -72,6 +85,7 @@ def _add_targets(chunk, candidates, allowed, sums, begin, end):  # type: ignore[
         won = chunk.by_top[chunk.top_start[i] : chunk.top_start[i + 1]]
         for row in range(len(truth)):
             sums.size[t] += abs(truth[row])
+            bound[row] = chunk.tie[row] if i < chunk.top[row] else chunk.bound[row]
         for row in positives:
             sums.size_positive[t] += abs(truth[row])
             sums.original_correct_positive[t] += chunk.top[row] == i
@@ -82,15 +96,13 @@ def _add_targets(chunk, candidates, allowed, sums, begin, end):  # type: ignore[
             _predict(
                 chunk.source, candidates.support[entries], candidates.coef[entries], prediction
             )
-            sums.error[t, m] += _error(truth, prediction)
-            for e in range(allowed.shape[1]):
-                sums.missed[t, m, e] += _count_missed(truth, prediction, allowed[t, e])
-            sums.correct[t, m] += _change(chunk, i, positives, won, prediction)
+            taken = _compare(truth, prediction, allowed[t], bound, error, sums.missed[t, m])
+            sums.error[t, m] += _total(error)
+            sums.correct[t, m] += _change(chunk, i, positives, won, prediction) - taken
             for row in positives:
-                error = abs(truth[row] - prediction[row])
-                sums.error_positive[t, m] += error
+                sums.error_positive[t, m] += error[row]
                 for e in range(len(EPSILON)):
-                    sums.missed_positive[t, m, e] += error > EPSILON[e] * abs(truth[row])
+                    sums.missed_positive[t, m, e] += error[row] > EPSILON[e] * abs(truth[row])
                 if chunk.top[row] == i:
                     rival, rival_category = chunk.second[row], chunk.runner_up[row]
                 else:
@@ -99,19 +111,37 @@ def _add_targets(chunk, candidates, allowed, sums, begin, end):  # type: ignore[
 
 
 @njit(nogil=True, cache=True)
-def _error(truth, prediction):  # type: ignore[no-untyped-def]
-    """Sum of |truth - prediction|, in eight lanes by hand.
+def _compare(truth, prediction, allowed, bound, error, missed):  # type: ignore[no-untyped-def]
+    """Set the errors, count those beyond each bound that is allowed, and predictions beyond `bound`."""
+    least, middle, most = allowed[0], allowed[1], allowed[2]  # one for each of `EPSILON`
+    beyond_least = beyond_middle = beyond_most = taken = 0
+    for row in range(len(truth)):
+        missed_by = abs(truth[row] - prediction[row])
+        error[row] = missed_by
+        beyond_least += missed_by > least
+        beyond_middle += missed_by > middle
+        beyond_most += missed_by > most
+        taken += prediction[row] > bound[row]
+    missed[0] += beyond_least
+    missed[1] += beyond_middle
+    missed[2] += beyond_most
+    return taken
+
+
+@njit(nogil=True, cache=True)
+def _total(values):  # type: ignore[no-untyped-def]
+    """Sum of values, in eight lanes by hand.
 
     A compiler that may reorder sums does it differently in a process that compiles and in one that
     loads the compiled code: the bytes would depend on the cache.
     """
     lanes = np.zeros(8)
-    whole = len(truth) // 8 * 8
+    whole = len(values) // 8 * 8
     for row in range(0, whole, 8):
         for lane in range(8):
-            lanes[lane] += abs(truth[row + lane] - prediction[row + lane])
-    for row in range(whole, len(truth)):
-        lanes[row - whole] += abs(truth[row] - prediction[row])
+            lanes[lane] += values[row + lane]
+    for row in range(whole, len(values)):
+        lanes[row - whole] += values[row]
     total = 0.0
     for lane in range(8):
         total += lanes[lane]
@@ -119,23 +149,13 @@ def _error(truth, prediction):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _count_missed(truth, prediction, allowed):  # type: ignore[no-untyped-def]
-    """Images whose logit is missed by more than `allowed`."""
-    count = 0
-    for row in range(len(truth)):
-        count += abs(truth[row] - prediction[row]) > allowed
-    return count
-
-
-@njit(nogil=True, cache=True)
 def _change(chunk, i, positives, won, prediction):  # type: ignore[no-untyped-def]
-    """Images that become right minus images that become wrong when logit i is replaced."""
+    """Images that become right minus those that become wrong when logit i is replaced.
+
+    But for those that i takes over from a winner that was right, `_compare` counted them.
+    """
     change = 0
-    for row in range(len(prediction)):  # i takes over an image that was right
-        value = prediction[row]
-        takes = (value > chunk.first[row]) | ((value == chunk.first[row]) & (i < chunk.top[row]))
-        change -= takes & (chunk.top[row] == chunk.label[row])
-    for row in won:  # i was the winner: the loop above took it for its own rival
+    for row in won:  # i was the winner: `_compare` took it for its own rival
         value = prediction[row]
         change += (value > chunk.first[row]) & (chunk.label[row] == i)
         if not _wins(value, i, chunk.second[row], chunk.runner_up[row]):
@@ -211,8 +231,15 @@ def _chunk(f: np.ndarray, g: np.ndarray, label: np.ndarray | None) -> _Chunk:
     truth = top if label is None else label.astype(np.int32)
     g_columns = np.ascontiguousarray(g.T)
     f_columns = g_columns if f is g else np.ascontiguousarray(f.T)
+    is_right = top == truth
+    bounds = (
+        np.where(is_right, one, np.inf)
+        for one in (first, np.nextafter(first, -np.inf, dtype=float))
+    )
     by_label, by_top = (_grouped(keys, g.shape[1]) for keys in (truth, top))
-    return _Chunk(f_columns, g_columns, truth, top, first, runner_up, second, *by_label, *by_top)
+    return _Chunk(
+        f_columns, g_columns, truth, top, first, runner_up, second, *bounds, *by_label, *by_top
+    )
 
 
 def evaluate(
