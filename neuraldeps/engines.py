@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from tqdm.dask import TqdmCallback
 
 from neuraldeps import __version__
+from neuraldeps.devices import check_device
 from neuraldeps.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ START = "start it and its workers in this project's environment, with `pip insta
 
 
 @contextlib.contextmanager
-def in_threads(threads: int, what: str) -> Iterator[dict[str, Any]]:
+def in_threads(threads: int, what: str, device: str | None = None) -> Iterator[dict[str, Any]]:
     """Reduce on threads of this process: what `second_moment` needs to know of them.
 
     Parameters
@@ -37,28 +38,33 @@ def in_threads(threads: int, what: str) -> Iterator[dict[str, Any]]:
         How many.
     what : str
         Is reduced, for the progress bar.
+    device : str, optional
+        That reduces, as `check_device` knows them; NumPy by default.
 
     Yields
     ------
     dict
         Keyword arguments of `neuraldeps.moments.second_moment`.
     """
+    check_device(device)
     with (
         threadpool_limits(1, "blas"),
         dask.config.set(scheduler="threads", num_workers=threads),
         TqdmCallback(desc=what),
     ):
-        yield {"compute": dask.compute, "threads": threads}
+        yield {"compute": dask.compute, "threads": threads, **_on(device)}
 
 
 @contextlib.contextmanager
-def on_cluster(scheduler: str) -> Iterator[dict[str, Any]]:
+def on_cluster(scheduler: str, device: str | None = None) -> Iterator[dict[str, Any]]:
     """Reduce on the workers of a Dask scheduler: what `second_moment` needs to know of them.
 
     Parameters
     ----------
     scheduler : str
         Address, ``tcp://...``.
+    device : str, optional
+        That reduces on every worker, which must have it; NumPy by default.
 
     Yields
     ------
@@ -66,11 +72,18 @@ def on_cluster(scheduler: str) -> Iterator[dict[str, Any]]:
         Keyword arguments of `neuraldeps.moments.second_moment`.
     """
     with connect(scheduler) as client:
+        client.run(check_device, device)
         yield {
             "compute": partial(compute, client, address=scheduler),
             "limit_blas": True,
             "threads": sum(client.nthreads().values()),
+            **_on(device),
         }
+
+
+def _on(device: str | None) -> dict[str, str]:
+    """Nothing for NumPy: not every reduction can use a device."""
+    return {} if device is None else {"device": device}
 
 
 @contextlib.contextmanager

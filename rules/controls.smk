@@ -77,11 +77,12 @@ rule evaluate_controls:
     benchmark:
         "logs/benchmarks/evaluate_controls/{source}--{target}.tsv"
     conda:
-        "../envs/cpu.yaml"
+        REDUCTION_ENV
     threads: 1
     resources:
-        mem_mb=solver_mem_mb,
+        mem_mb=with_device(solver_mem_mb),
         runtime=pass_runtime,
+        gpu=REDUCTION_GPUS,
     params:
         sizes=config["controls"]["sizes"],
         exclude_own=config["covlasso"]["exclude_own"],

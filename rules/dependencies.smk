@@ -190,11 +190,12 @@ rule evaluate_dependencies:
         "logs/benchmarks/evaluate_dependencies/{source}--{target}.tsv"
     priority: table1_first
     conda:
-        "../envs/cpu.yaml"
+        REDUCTION_ENV
     threads: 1
     resources:
-        mem_mb=solver_mem_mb,
+        mem_mb=with_device(solver_mem_mb),
         runtime=pass_runtime,
+        gpu=REDUCTION_GPUS,
     params:
         dataset=DATASET,
         splits=judged_splits,

@@ -15,11 +15,12 @@ rule reduce_second_moment:
         "logs/benchmarks/reduce_second_moment/{source}--{target}.tsv"
     priority: table1_first
     conda:
-        "../envs/cpu.yaml"
+        REDUCTION_ENV
     threads: 1
     resources:
-        mem_mb=moment_mem_mb,
+        mem_mb=with_device(moment_mem_mb),
         runtime=pass_runtime,
+        gpu=REDUCTION_GPUS,
     params:
         centering=config["centering"],
     script:

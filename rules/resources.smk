@@ -17,6 +17,13 @@ def table1_first(wildcards):
     return 0 if is_control else TABLE1_FIRST
 
 
+def with_device(mem_mb):
+    """Memory of a job that reduces, and PyTorch with its device's driver where one is named."""
+    return lambda wildcards, attempt: (
+        mem_mb(wildcards, attempt) + attempt * 3000 * bool(REDUCTION_DEVICE)
+    )
+
+
 def training_devices(wildcards):
     """Devices of a training; one where Lightning finds out."""
     devices = model_spec(wildcards)["train"]["trainer"]["devices"]

@@ -114,11 +114,12 @@ rule measure_robustness:
     benchmark:
         "logs/benchmarks/measure_robustness/{model}/{seed}.tsv"
     conda:
-        "../envs/cpu.yaml"
+        REDUCTION_ENV
     threads: 1
     resources:
-        mem_mb=arm_mem_mb,
+        mem_mb=with_device(arm_mem_mb),
         runtime=minutes(120),
+        gpu=REDUCTION_GPUS,
     params:
         arms=ROBUST_ARMS,
         dataset=DATASET,

@@ -47,6 +47,11 @@ def arm_folder(model, seed, arm):
     return f"results/robustness/{model}/seed{seed}/{arm}"
 
 
+# rules that reduce logits or judge on them use PyTorch where a device is named, and a GPU where it is one
+REDUCTION_DEVICE = config["resources"]["reduction_device"]
+REDUCTION_ENV = "../envs/gpu.yaml" if REDUCTION_DEVICE else "../envs/cpu.yaml"
+REDUCTION_GPUS = int(str(REDUCTION_DEVICE).startswith("cuda"))
+
 # images and categories
 SPLITS = list(config["dataset"]["splits"])
 GLYPH_SPLITS = SPLITS if config["dataset"]["kind"] == "glyphs" else []

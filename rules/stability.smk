@@ -18,11 +18,12 @@ rule measure_stability:
     benchmark:
         "logs/benchmarks/measure_stability/{source}--{target}.tsv"
     conda:
-        "../envs/cpu.yaml"
+        REDUCTION_ENV
     threads: 1
     resources:
-        mem_mb=stability_mem_mb,
+        mem_mb=with_device(stability_mem_mb),
         runtime=pass_runtime,
+        gpu=REDUCTION_GPUS,
     params:
         sizes=config["cards"]["sizes"],
         n_splits=config["stability"]["n_splits"],

@@ -24,6 +24,7 @@ def main(
     seed: int,
     min_positives: int,
     threads: int,
+    device: str | None = None,
 ) -> None:
     dataset = evaluate_controls(
         subsets,
@@ -36,6 +37,7 @@ def main(
         seed=seed,
         min_positives=min_positives,
         n_threads=threads,
+        device=device,
     )
     write_store(dataset, controls)
 
@@ -54,4 +56,6 @@ if __name__ == "__main__":
             seed=snakemake.params.seed,
             min_positives=snakemake.params.min_positives,
             threads=snakemake.threads,
+            # no parameter: a device gives the same numbers but for rounding
+            device=snakemake.config["resources"]["reduction_device"],
         )

@@ -23,6 +23,7 @@ def main(
     dataset: str,
     min_positives: int,
     threads: int,
+    device: str | None = None,
 ) -> None:
     logits = dict(zip(splits, zip(source, target, strict=True), strict=True))
     result = evaluate_dependencies(
@@ -34,6 +35,7 @@ def main(
         dataset=dataset,
         min_positives=min_positives,
         n_threads=threads,
+        device=device,
     )
     write_store(result, evaluation)
 
@@ -52,4 +54,6 @@ if __name__ == "__main__":
             dataset=snakemake.params.dataset,
             min_positives=snakemake.params.min_positives,
             threads=snakemake.threads,
+            # no parameter: a device gives the same numbers but for rounding
+            device=snakemake.config["resources"]["reduction_device"],
         )

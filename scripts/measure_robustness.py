@@ -31,13 +31,18 @@ def main(
     relative_alpha: Sequence[float],
     scheduler: str | None,
     threads: int,
+    device: str | None = None,
 ) -> None:
     # absolute: workers on a cluster have a working directory of their own
     stores = {
         arm: {role: str(Path(path).absolute()) for role, path in paths.items()}
         for arm, paths in stores.items()
     }
-    reduction = in_threads(threads, "second moment") if scheduler is None else on_cluster(scheduler)
+    reduction = (
+        in_threads(threads, "second moment", device)
+        if scheduler is None
+        else on_cluster(scheduler, device)
+    )
     with threadpool_limits(1, "blas"), reduction as how:
         measured = measure_robustness(
             stores,
@@ -71,7 +76,8 @@ if __name__ == "__main__":
             ood_categories=snakemake.params.ood_categories,
             alpha=snakemake.params.alpha,
             relative_alpha=snakemake.params.relative_alpha,
-            # no parameter: another scheduler gives the same bytes
+            # no parameters: another scheduler gives the same bytes, a device but for rounding
             scheduler=snakemake.config["resources"]["dask_scheduler"],
             threads=snakemake.threads,
+            device=snakemake.config["resources"]["reduction_device"],
         )

@@ -24,6 +24,7 @@ def main(
     exclude_own: bool,
     seed: int,
     threads: int,
+    device: str | None = None,
 ) -> None:
     dataset = measure_stability(
         subsets,
@@ -36,6 +37,7 @@ def main(
         exclude_own=exclude_own,
         seed=seed,
         n_threads=threads,
+        device=device,
     )
     write_store(dataset, stability)
 
@@ -54,4 +56,6 @@ if __name__ == "__main__":
             exclude_own=snakemake.params.exclude_own,
             seed=snakemake.params.seed,
             threads=snakemake.threads,
+            # no parameter: a device gives the same numbers but for rounding
+            device=snakemake.config["resources"]["reduction_device"],
         )

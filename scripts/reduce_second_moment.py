@@ -22,12 +22,16 @@ def main(
     centering: Centering,
     scheduler: str | None,
     threads: int,
+    device: str | None = None,
 ) -> None:
     # absolute: workers on a cluster have a working directory of their own
     f, g = (str(Path(path).absolute()) for path in (source, target))
-    with (
-        in_threads(threads, "second moment") if scheduler is None else on_cluster(scheduler) as how
-    ):
+    reduction = (
+        in_threads(threads, "second moment", device)
+        if scheduler is None
+        else on_cluster(scheduler, device)
+    )
+    with reduction as how:
         dataset = reduce_second_moment(f, g, centering, models, **how)
     write_store(dataset, moments, contiguous=["second_moment"])
 
@@ -40,7 +44,8 @@ if __name__ == "__main__":
             snakemake.output.moments,
             models=(snakemake.wildcards.source, snakemake.wildcards.target),
             centering=snakemake.params.centering,
-            # no parameter: another scheduler gives the same bytes
+            # no parameters: another scheduler gives the same bytes, a device but for rounding
             scheduler=snakemake.config["resources"]["dask_scheduler"],
             threads=snakemake.threads,
+            device=snakemake.config["resources"]["reduction_device"],
         )

@@ -117,6 +117,8 @@ def one_line(error: ErrorDetails, renamed: Mapping[str, str]) -> str:
             if new_value := find_new_value(value, key):
                 return f"{key} is {_shown(value)}; it is now {new_value}"
             return f"{key} is {_shown(value)}; it must be {_choices(field)}"
+        case "string_pattern_mismatch":
+            return f"{key} is {_shown(value)}; it must be {_choices(field)}{about}"
         case "too_short":
             return (
                 f"{key} has {len(value)} entries; it needs at least {context['min_length']}{about}"

@@ -1,8 +1,11 @@
 """How work is spread."""
 
+from typing import Annotated
+
 from pydantic import Field
 
-from neuraldeps.config.blocks import Block
+from neuraldeps.config.blocks import Block, Choices
+from neuraldeps.devices import PATTERN
 
 
 class Resources(Block):
@@ -30,4 +33,9 @@ class Resources(Block):
     dask_scheduler: str | None = Field(
         None,
         description="Address of a running Dask scheduler (tcp://...) for the reductions over images; null reduces on the threads of each job.",
+    )
+    reduction_device: Annotated[str | None, Choices("cpu, cuda or cuda:N, or null")] = Field(
+        None,
+        pattern=PATTERN,
+        description="Device that second moments and evaluations are added up on by PyTorch, in float64: `cpu`, `cuda` or `cuda:N`; null adds up by NumPy. Sums differ by rounding, and jobs on `cuda` ask for one GPU.",
     )

@@ -15,6 +15,7 @@ from neuraldeps.dependencies.candidates import Candidates
 from neuraldeps.dependencies.covlasso import cross_moment
 from neuraldeps.dependencies.evaluation import means, ratio
 from neuraldeps.dependencies.scoring import evaluate
+from neuraldeps.devices import check_device
 from neuraldeps.estimators import Solutions
 from neuraldeps.logits.store import LogitsFile, labels_of, side_coordinates
 from neuraldeps.seeds import seed_of
@@ -37,6 +38,7 @@ def evaluate_controls(
     seed: int,
     min_positives: int = 1,
     n_threads: int = 1,
+    device: str | None = None,
 ) -> xr.Dataset:
     """Judge random, nearest and all sources of every target, with least-squares coefficients.
 
@@ -60,6 +62,8 @@ def evaluate_controls(
         As `neuraldeps.dependencies.scoring.evaluate` takes it.
     n_threads : int
         Threads; no number depends on it.
+    device : str, optional
+        As `neuraldeps.dependencies.scoring.evaluate` takes it.
 
     Returns
     -------
@@ -68,6 +72,7 @@ def evaluate_controls(
         every size; between networks `own`, the category of the target's index alone, and `with own`,
         that and the best subset of others; and `dense`, all sources, for at most 4096 categories.
     """
+    check_device(device)
     store, target_store = (open_store(path) for path in logits)
     gram, cross = map_array(within, "second_moment"), cross_moment(pair, models[0])
     targets = np.arange(cross.shape[1])
@@ -84,6 +89,7 @@ def evaluate_controls(
         labels_of(logits[1]),
         min_positives=min_positives,
         n_threads=n_threads,
+        device=device,
     )
     measured = means(result)
     own = ratio(result.sums.original_correct_positive, result.sums.n_positive)

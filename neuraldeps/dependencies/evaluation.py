@@ -9,6 +9,7 @@ import xarray as xr
 from neuraldeps.dependencies.candidates import Candidates
 from neuraldeps.dependencies.covlasso import cross_moment
 from neuraldeps.dependencies.scoring import EPSILON, Evaluation, evaluate
+from neuraldeps.devices import check_device
 from neuraldeps.errors import StoreError
 from neuraldeps.estimators import ESTIMATORS, WITH_PENALTY, Solutions, Solved
 from neuraldeps.logits.store import LogitsFile, check_partners, labels_of
@@ -30,6 +31,7 @@ def evaluate_dependencies(
     dataset: str,
     min_positives: int = 1,
     n_threads: int = 1,
+    device: str | None = None,
 ) -> xr.Dataset:
     """Judge every estimator's solutions of a pair on the images of each split.
 
@@ -48,6 +50,8 @@ def evaluate_dependencies(
         label; otherwise that split is judged on pseudo-positives, as `evaluate` says.
     n_threads : int
         Threads; no number depends on it.
+    device : str, optional
+        As `neuraldeps.dependencies.scoring.evaluate` takes it.
 
     Returns
     -------
@@ -64,7 +68,10 @@ def evaluate_dependencies(
     ------
     StoreError
         If the logits are not over the same images and categories as what was solved.
+    InputError
+        As `check_device`, before any work.
     """
+    check_device(device)
     solved, found = open_store(paths).load(), open_store(subsets).load()
     for sides in logits.values():
         _check_images(solved, sides, paths)
@@ -88,6 +95,7 @@ def evaluate_dependencies(
             scale=np.sqrt(solved["target_second_moment"].values),
             min_positives=min_positives,
             n_threads=n_threads,
+            device=device,
         )
         for split, sides in logits.items()
     }

@@ -4,104 +4,28 @@ All categories in one pass over the logits. Replacing one logit changes the arg-
 where that category is or becomes the winner, so the two highest logits of each image are enough.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 from numba import njit
 
 from neuraldeps.dependencies.candidates import Candidates
+from neuraldeps.dependencies.sums import EPSILON, Evaluation, Sums
+from neuraldeps.devices import one_torch_thread
+from neuraldeps.logits.on_device import rows_on_device
 from neuraldeps.logits.store import Centering, LogitsFile, masked_categories
 from neuraldeps.logs import progress
 from neuraldeps.stores import open_array
 
-EPSILON = (0.05, 0.10, 0.20)  # Definition 1's eps, as a share of the logit's size
+Item = TypeVar("Item")
+
 ROWS = 2048  # images at once: a chunk of 1000 categories stays in the last-level cache
 # a replaced logit must meet its rivals unrounded: equal ones stay equal
 EXACT: dict[Centering, type[np.floating]] = {"none": np.float32, "per_image": np.float64}
-
-
-class Sums(NamedTuple):
-    """What one pass adds up for T targets and M predictors each; float64 sums, exact counts.
-
-    Attributes
-    ----------
-    error, error_positive : ndarray of float64, shape (T, M)
-        Sum of |g_i - w.f| over all images, and over the positive images of the target, logits.
-    missed, missed_positive : ndarray of int64, shape (T, M, len(EPSILON))
-        Images whose logit is missed by more than each `EPSILON`: of the target's scale over all
-        images, of the logit itself over the positive ones.
-    correct, correct_positive : ndarray of int64, shape (T, M)
-        Images whose label wins when g_i is replaced by w.f, over the same populations.
-    size, size_positive : ndarray of float64, shape (T,)
-        Sum of |g_i| over the same populations, logits.
-    n_positive, original_correct_positive : ndarray of int64, shape (T,)
-        Positive images, and those that the network itself gets right.
-    """
-
-    error: np.ndarray
-    error_positive: np.ndarray
-    missed: np.ndarray
-    missed_positive: np.ndarray
-    correct: np.ndarray
-    correct_positive: np.ndarray
-    size: np.ndarray
-    size_positive: np.ndarray
-    n_positive: np.ndarray
-    original_correct_positive: np.ndarray
-
-    @classmethod
-    def zeros(cls, n_targets: int, n_solutions: int) -> "Sums":
-        """Nothing added yet.
-
-        Parameters
-        ----------
-        n_targets, n_solutions : int
-            T and M.
-
-        Returns
-        -------
-        Sums
-            All zero.
-        """
-        one, each = (n_targets,), (n_targets, n_solutions)
-        by_epsilon = (*each, len(EPSILON))
-        return cls(
-            error=np.zeros(each),
-            error_positive=np.zeros(each),
-            missed=np.zeros(by_epsilon, np.int64),
-            missed_positive=np.zeros(by_epsilon, np.int64),
-            correct=np.zeros(each, np.int64),
-            correct_positive=np.zeros(each, np.int64),
-            size=np.zeros(one),
-            size_positive=np.zeros(one),
-            n_positive=np.zeros(one, np.int64),
-            original_correct_positive=np.zeros(one, np.int64),
-        )
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Sums over all images with the counts that make means of them.
-
-    Attributes
-    ----------
-    sums : Sums
-    original_correct : int
-        Images that the target network itself gets right.
-    n_samples, n_labelled : int
-    pseudo_positives : bool
-        Whether too few images have a label, so that the network's own winner stands for it.
-    """
-
-    sums: Sums
-    original_correct: int
-    n_samples: int
-    n_labelled: int
-    pseudo_positives: bool
 
 
 class _Chunk(NamedTuple):
@@ -114,6 +38,10 @@ class _Chunk(NamedTuple):
     first: np.ndarray  # (rows,) its logit
     runner_up: np.ndarray  # (rows,) int32
     second: np.ndarray  # (rows,) its logit
+    # (rows,) what logit i must be more than to win a right image from its winner, infinity where it is
+    # wrong: the winner's logit, or the float below it, which says the same of an equal one that comes first
+    bound: np.ndarray
+    tie: np.ndarray
     by_label: np.ndarray  # rows sorted by label; those of label i start at label_start[i]
     label_start: np.ndarray
     by_top: np.ndarray  # the same by winner
@@ -128,9 +56,17 @@ def _wins(value: float, category: int, rival: float, rival_category: int) -> boo
 
 @njit(nogil=True, cache=True)
 def _predict(source, support, coef, prediction):  # type: ignore[no-untyped-def]
-    """Set prediction = w.f for every row."""
+    """Set prediction = w.f for every row: sources are added one after the other, four in one pass."""
     prediction[:] = 0.0
-    for s in range(len(support)):
+    whole = len(support) // 4 * 4
+    for s in range(0, whole, 4):
+        a, b, c, d = coef[s], coef[s + 1], coef[s + 2], coef[s + 3]
+        f, g = source[support[s]], source[support[s + 1]]
+        h, k = source[support[s + 2]], source[support[s + 3]]
+        for row in range(len(prediction)):
+            total = prediction[row] + a * f[row] + b * g[row]
+            prediction[row] = total + c * h[row] + d * k[row]
+    for s in range(whole, len(support)):
         weight = coef[s]
         values = source[support[s]]
         for row in range(len(prediction)):
@@ -140,7 +76,8 @@ def _predict(source, support, coef, prediction):  # type: ignore[no-untyped-def]
 @njit(nogil=True, cache=True)
 def _add_targets(chunk, candidates, allowed, sums, begin, end):  # type: ignore[no-untyped-def]
     """Add one chunk of images to the sums of targets `begin:end`."""
-    prediction = np.empty(len(chunk.label))
+    n_rows = len(chunk.label)
+    prediction, error, bound = np.empty(n_rows), np.empty(n_rows), np.empty(n_rows)
     for t in range(begin, end):
         i = candidates.targets[t]
         truth = chunk.target[i]
@@ -148,6 +85,7 @@ def _add_targets(chunk, candidates, allowed, sums, begin, end):  # type: ignore[
         won = chunk.by_top[chunk.top_start[i] : chunk.top_start[i + 1]]
         for row in range(len(truth)):
             sums.size[t] += abs(truth[row])
+            bound[row] = chunk.tie[row] if i < chunk.top[row] else chunk.bound[row]
         for row in positives:
             sums.size_positive[t] += abs(truth[row])
             sums.original_correct_positive[t] += chunk.top[row] == i
@@ -158,15 +96,13 @@ def _add_targets(chunk, candidates, allowed, sums, begin, end):  # type: ignore[
             _predict(
                 chunk.source, candidates.support[entries], candidates.coef[entries], prediction
             )
-            sums.error[t, m] += _error(truth, prediction)
-            for e in range(allowed.shape[1]):
-                sums.missed[t, m, e] += _count_missed(truth, prediction, allowed[t, e])
-            sums.correct[t, m] += _change(chunk, i, positives, won, prediction)
+            taken = _compare(truth, prediction, allowed[t], bound, error, sums.missed[t, m])
+            sums.error[t, m] += _total(error)
+            sums.correct[t, m] += _change(chunk, i, positives, won, prediction) - taken
             for row in positives:
-                error = abs(truth[row] - prediction[row])
-                sums.error_positive[t, m] += error
+                sums.error_positive[t, m] += error[row]
                 for e in range(len(EPSILON)):
-                    sums.missed_positive[t, m, e] += error > EPSILON[e] * abs(truth[row])
+                    sums.missed_positive[t, m, e] += error[row] > EPSILON[e] * abs(truth[row])
                 if chunk.top[row] == i:
                     rival, rival_category = chunk.second[row], chunk.runner_up[row]
                 else:
@@ -175,19 +111,37 @@ def _add_targets(chunk, candidates, allowed, sums, begin, end):  # type: ignore[
 
 
 @njit(nogil=True, cache=True)
-def _error(truth, prediction):  # type: ignore[no-untyped-def]
-    """Sum of |truth - prediction|, in eight lanes by hand.
+def _compare(truth, prediction, allowed, bound, error, missed):  # type: ignore[no-untyped-def]
+    """Set the errors, count those beyond each bound that is allowed, and predictions beyond `bound`."""
+    least, middle, most = allowed[0], allowed[1], allowed[2]  # one for each of `EPSILON`
+    beyond_least = beyond_middle = beyond_most = taken = 0
+    for row in range(len(truth)):
+        missed_by = abs(truth[row] - prediction[row])
+        error[row] = missed_by
+        beyond_least += missed_by > least
+        beyond_middle += missed_by > middle
+        beyond_most += missed_by > most
+        taken += prediction[row] > bound[row]
+    missed[0] += beyond_least
+    missed[1] += beyond_middle
+    missed[2] += beyond_most
+    return taken
+
+
+@njit(nogil=True, cache=True)
+def _total(values):  # type: ignore[no-untyped-def]
+    """Sum of values, in eight lanes by hand.
 
     A compiler that may reorder sums does it differently in a process that compiles and in one that
     loads the compiled code: the bytes would depend on the cache.
     """
     lanes = np.zeros(8)
-    whole = len(truth) // 8 * 8
+    whole = len(values) // 8 * 8
     for row in range(0, whole, 8):
         for lane in range(8):
-            lanes[lane] += abs(truth[row + lane] - prediction[row + lane])
-    for row in range(whole, len(truth)):
-        lanes[row - whole] += abs(truth[row] - prediction[row])
+            lanes[lane] += values[row + lane]
+    for row in range(whole, len(values)):
+        lanes[row - whole] += values[row]
     total = 0.0
     for lane in range(8):
         total += lanes[lane]
@@ -195,23 +149,13 @@ def _error(truth, prediction):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _count_missed(truth, prediction, allowed):  # type: ignore[no-untyped-def]
-    """Images whose logit is missed by more than `allowed`."""
-    count = 0
-    for row in range(len(truth)):
-        count += abs(truth[row] - prediction[row]) > allowed
-    return count
-
-
-@njit(nogil=True, cache=True)
 def _change(chunk, i, positives, won, prediction):  # type: ignore[no-untyped-def]
-    """Images that become right minus images that become wrong when logit i is replaced."""
+    """Images that become right minus those that become wrong when logit i is replaced.
+
+    But for those that i takes over from a winner that was right, `_compare` counted them.
+    """
     change = 0
-    for row in range(len(prediction)):  # i takes over an image that was right
-        value = prediction[row]
-        takes = (value > chunk.first[row]) | ((value == chunk.first[row]) & (i < chunk.top[row]))
-        change -= takes & (chunk.top[row] == chunk.label[row])
-    for row in won:  # i was the winner: the loop above took it for its own rival
+    for row in won:  # i was the winner: `_compare` took it for its own rival
         value = prediction[row]
         change += (value > chunk.first[row]) & (chunk.label[row] == i)
         if not _wins(value, i, chunk.second[row], chunk.runner_up[row]):
@@ -242,20 +186,43 @@ def _grouped(keys: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read(
-    source: LogitsFile, target: LogitsFile, label: np.ndarray
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """f, g and labels of `ROWS` images at a time, one array where f is g; every shard is read once."""
+    source: LogitsFile,
+    target: LogitsFile,
+    label: np.ndarray,
+    *,
+    at_once: Callable[[int], tuple[int, int]] = lambda shard: (shard, ROWS),
+    device: str | None = None,
+) -> Iterator[tuple[Any, Any, np.ndarray]]:
+    """f, g and labels of some images at a time, one array where f is g; every shard is read once.
+
+    Of the images of a shard, `at_once` says how many are read and how many of those are taken.
+    """
     array = open_array(target.path, "logits")
-    rows = (array.shards or array.chunks)[0]
-    for begin in progress(range(0, len(label), rows), "evaluate", None, "shard"):
-        end = min(begin + rows, len(label))
-        g = target.rows(begin, end)
-        f = g if source == target else source.rows(begin, end)
-        for first in range(0, end - begin, ROWS):
-            piece = slice(first, min(first + ROWS, end - begin))
-            ours = g[piece].astype(EXACT[target.centering], copy=False)
-            theirs = ours if f is g else f[piece].astype(EXACT[source.centering], copy=False)
-            yield theirs, ours, label[begin:end][piece]
+    step, rows = at_once((array.shards or array.chunks)[0])
+    for begin in progress(range(0, len(label), step), "evaluate", None, "shard"):
+        end = min(begin + step, len(label))
+        g = _exact(target, begin, end, device)
+        f = g if source == target else _exact(source, begin, end, device)
+        for first in range(0, end - begin, rows):
+            piece = slice(first, min(first + rows, end - begin))
+            ours = g[piece]
+            yield ours if f is g else f[piece], ours, label[begin:end][piece]
+
+
+def _ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """The same, each made by a thread while the one before it is used."""
+    done = object()
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, items, done)
+        while (item := coming.result()) is not done:
+            coming = pool.submit(next, items, done)
+            yield cast(Item, item)
+
+
+def _exact(file: LogitsFile, begin: int, end: int, device: str | None) -> Any:
+    """Rows in the smallest type that holds them, as an array or as a tensor on a device."""
+    rows = file.rows if device is None else partial(rows_on_device, file, device=device)
+    return rows(begin, end, dtype=EXACT[file.centering])
 
 
 def _chunk(f: np.ndarray, g: np.ndarray, label: np.ndarray | None) -> _Chunk:
@@ -264,8 +231,15 @@ def _chunk(f: np.ndarray, g: np.ndarray, label: np.ndarray | None) -> _Chunk:
     truth = top if label is None else label.astype(np.int32)
     g_columns = np.ascontiguousarray(g.T)
     f_columns = g_columns if f is g else np.ascontiguousarray(f.T)
+    is_right = top == truth
+    bounds = (
+        np.where(is_right, one, np.inf)
+        for one in (first, np.nextafter(first, -np.inf, dtype=float))
+    )
     by_label, by_top = (_grouped(keys, g.shape[1]) for keys in (truth, top))
-    return _Chunk(f_columns, g_columns, truth, top, first, runner_up, second, *by_label, *by_top)
+    return _Chunk(
+        f_columns, g_columns, truth, top, first, runner_up, second, *bounds, *by_label, *by_top
+    )
 
 
 def evaluate(
@@ -277,6 +251,7 @@ def evaluate(
     scale: np.ndarray | None = None,
     min_positives: int = 1,
     n_threads: int = 1,
+    device: str | None = None,
 ) -> Evaluation:
     """Judge every candidate on every image in one pass (protocol of Table 1).
 
@@ -295,6 +270,10 @@ def evaluate(
         own winner takes the label's place in all of them: *pseudo-positives*.
     n_threads : int
         Each thread takes its own targets; the sums do not depend on how many there are.
+    device : str, optional
+        As `neuraldeps.devices.check_device` knows them: PyTorch judges there, on one thread where it
+        is a CPU. Without, compiled loops do, on `n_threads`. Counts are equal and sums within 1e-12
+        of each other, unless a rounding decides whether an error is beyond a bound or a logit wins.
 
     Returns
     -------
@@ -303,16 +282,48 @@ def evaluate(
         and how many images are right when g_i is replaced by w.f and the rest left. Targets that
         are masked have NaN for errors.
 
+    Raises
+    ------
+    StoreError
+        If a logit is not finite, or damaged.
+    InputError
+        As `check_device`, before any work.
+
+    Notes
+    -----
+    Memory: a shard of both stores and `ROWS` images twice, whatever the number of images; that of a
+    device is in `ScoringOnDevice`.
+
     References
     ----------
     "Neural Dependencies Emerging from Learning Massive Categories", CVPR 2023, Sec. 2.1, Table 1.
     """
     n_targets = len(candidates.targets)
-    sums = Sums.zeros(n_targets, candidates.n_solutions)
     scale = np.full(n_targets, np.inf) if scale is None else scale
     allowed = np.asarray(scale, float)[:, np.newaxis] * np.array(EPSILON)
     labelled = np.bincount(label[label >= 0], minlength=1)
     pseudo_positives = bool((label < 0).any() and labelled.max() < min_positives)
+    sums, original_correct, n_labelled = (
+        _add_on_threads(source, target, candidates, allowed, label, pseudo_positives, n_threads)
+        if device is None
+        else _add_on_device(source, target, candidates, allowed, label, pseudo_positives, device)
+    )
+    sums.correct[:] += original_correct
+    _leave_out(sums, np.isin(candidates.targets, masked_categories(target.path)), original_correct)
+    return Evaluation(sums, original_correct, len(label), n_labelled, pseudo_positives)
+
+
+def _add_on_threads(
+    source: LogitsFile,
+    target: LogitsFile,
+    candidates: Candidates,
+    allowed: np.ndarray,
+    label: np.ndarray,
+    pseudo_positives: bool,
+    n_threads: int,
+) -> tuple[Sums, int, int]:
+    """Sums over all images, those that the network gets right, and those that have a label."""
+    sums = Sums.zeros(len(candidates.targets), candidates.n_solutions)
     cuts = np.linspace(0, len(candidates.targets), 4 * n_threads + 1).astype(int)
     original_correct = n_labelled = 0
     with ThreadPoolExecutor(n_threads) as pool:
@@ -326,9 +337,37 @@ def evaluate(
                 job.result()
             original_correct += int((chunk.top == chunk.label).sum())
             n_labelled += int((chunk.label >= 0).sum())
-    sums.correct[:] += original_correct
-    _leave_out(sums, np.isin(candidates.targets, masked_categories(target.path)), original_correct)
-    return Evaluation(sums, original_correct, len(label), n_labelled, pseudo_positives)
+    return sums, original_correct, n_labelled
+
+
+def _add_on_device(
+    source: LogitsFile,
+    target: LogitsFile,
+    candidates: Candidates,
+    allowed: np.ndarray,
+    label: np.ndarray,
+    pseudo_positives: bool,
+    device: str,
+) -> tuple[Sums, int, int]:
+    """The same by PyTorch, which is imported here alone."""
+    from neuraldeps.dependencies.scoring_on_device import ScoringOnDevice, at_once
+
+    arrays = [open_array(file.path, "logits") for file in (source, target)]
+    scoring = ScoringOnDevice(
+        *(device, candidates, allowed),
+        n_source=arrays[0].shape[1],
+        n_target=arrays[1].shape[1],
+        n_samples=len(label),
+        n_read=at_once((arrays[1].shards or arrays[1].chunks)[0])[0],
+    )
+    original_correct = n_labelled = 0
+    pieces = _read(source, target, label, at_once=at_once, device=device)
+    with one_torch_thread(device):
+        for f, g, given in _ahead(pieces):
+            right, labelled = scoring.add(f, g, None if pseudo_positives else given)
+            original_correct += right
+            n_labelled += labelled
+    return scoring.result(), original_correct, n_labelled
 
 
 def _leave_out(sums: Sums, masked: np.ndarray, original_correct: int) -> None:

@@ -102,8 +102,34 @@ class LogitsFile:
     path: str
     centering: Centering = "none"
 
-    def rows(self, first: int, last: int) -> np.ndarray:
-        """Rows `first:last` as float64, centred as asked for.
+    def rows(self, first: int, last: int, dtype: type[np.floating] = np.float64) -> np.ndarray:
+        """Rows `first:last`, centred as asked for.
+
+        Parameters
+        ----------
+        first, last : int
+            First image, and one past the last.
+        dtype : type
+            Of what is returned; centred in float64 in any case.
+
+        Returns
+        -------
+        ndarray, shape (last - first, category)
+            In logits.
+
+        Raises
+        ------
+        StoreError
+            If a value is not finite, or a shard is missing or its checksum does not match.
+        """
+        worked = np.float64 if self.centering == "per_image" else dtype
+        logits = np.asarray(self.stored(first, last), dtype=worked)
+        if not np.isfinite(logits).all():
+            raise self.not_finite(first, last)
+        return apply_centering(logits, self.centering).astype(dtype, copy=False)
+
+    def stored(self, first: int, last: int) -> np.ndarray:
+        """Rows `first:last` as they are stored, neither widened, checked nor centred.
 
         Parameters
         ----------
@@ -112,22 +138,33 @@ class LogitsFile:
 
         Returns
         -------
-        ndarray, shape (last - first, category), float64
-            In logits.
+        ndarray, shape (last - first, category)
+            Of the store's own type.
 
         Raises
         ------
         StoreError
-            If a value is not finite, or a shard is missing or its checksum does not match.
+            If a shard is missing or its checksum does not match.
         """
-        array = open_array(self.path, "logits")
-        logits = np.asarray(array[first:last], dtype=np.float64)
-        if not np.isfinite(logits).all():
-            raise StoreError(
-                f"{self.path}: rows {first}:{last} hold values that are not finite; "
-                "remove the store and extract again"
-            )
-        return apply_centering(logits, self.centering)
+        return np.asarray(open_array(self.path, "logits")[first:last])
+
+    def not_finite(self, first: int, last: int) -> StoreError:
+        """The error that `rows` and `rows_on_device` raise.
+
+        Parameters
+        ----------
+        first, last : int
+            First image, and one past the last.
+
+        Returns
+        -------
+        StoreError
+            To be raised.
+        """
+        return StoreError(
+            f"{self.path}: rows {first}:{last} hold values that are not finite; "
+            "remove the store and extract again"
+        )
 
 
 def apply_centering(logits: np.ndarray, centering: Centering) -> np.ndarray:

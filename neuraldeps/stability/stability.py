@@ -7,6 +7,7 @@ import xarray as xr
 
 from neuraldeps.best_subset import best_subsets
 from neuraldeps.dependencies.covlasso import cross_moment
+from neuraldeps.devices import check_device
 from neuraldeps.logits.store import LogitsFile
 from neuraldeps.logs import progress
 from neuraldeps.seeds import seed_of
@@ -29,6 +30,7 @@ def measure_stability(
     exclude_own: bool,
     seed: int,
     n_threads: int = 1,
+    device: str | None = None,
 ) -> xr.Dataset:
     """Find every target's best subsets again on random halves of the images, and see what stays.
 
@@ -52,6 +54,8 @@ def measure_stability(
         Of the splits.
     n_threads : int
         Threads; no number depends on it.
+    device : str, optional
+        That reduces the halves, as `half_moments` takes it.
 
     Returns
     -------
@@ -60,6 +64,7 @@ def measure_stability(
         supports with its 95 % interval, and the number of near-equal ones; of the network the mean.
         On halves the best subsets are exchange-optimal, without proof.
     """
+    check_device(device)
     found = open_store(subsets).load()
     sizes = [size for size in sizes if size in found["support_size"].values]
     sizes = sizes or [int(found["support_size"].values[-1])]
@@ -69,7 +74,8 @@ def measure_stability(
     centering = found.attrs["centering"]
     files = [LogitsFile(path, centering) for path in logits]
     drawn = []
-    for moments in half_moments(files[0], files[1], n_splits, seed_of(seed, "halves")):
+    halves = half_moments(files[0], files[1], n_splits, seed_of(seed, "halves"), device=device)
+    for moments in halves:
         one = best_subsets(
             moments.second_moment,
             moments.cross_moment,

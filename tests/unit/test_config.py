@@ -54,6 +54,13 @@ WRONG = [
     ("covlasso.alpha", [1.0, -0.5], r"covlasso\.alpha\[1\] is -0\.5; it must be greater than 0"),
     ("covlasso.relative_alpha", [2], r"covlasso\.relative_alpha\[0\] is 2; it must be at most 1"),
     ("covlasso.max_support", 1000, r"max_support is 1000; it must be less than .*n_categories"),
+    (
+        "resources.reduction_device",
+        "gpu",
+        r"device is 'gpu'; it must be cpu, cuda or cuda:N, or null",
+    ),
+    ("resources.reduction_device", "cuda:", r"'cuda:'; it must be cpu, cuda or cuda:N, or null"),
+    ("resources.reduction_device", 0, r"device is 0, of type int; it must be text or null"),
     ("centering", "centred", r"centering is 'centred'; it must be one of none, per_image"),
     ("roles.test", "val", r"roles\.test is 'val'; it must be one of dataset\.splits: fit"),
     ("pairs", [["resnet18", "vit"]], r"pairs\[0\] names 'vit'; it must be one of models"),
