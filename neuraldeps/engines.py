@@ -46,7 +46,7 @@ def in_threads(threads: int, what: str) -> Iterator[dict[str, Any]]:
     with (
         threadpool_limits(1, "blas"),
         dask.config.set(scheduler="threads", num_workers=threads),
-        TqdmCallback(desc=what),
+        TqdmCallback(desc=what, delay=1),
     ):
         yield {"compute": dask.compute, "threads": threads}
 

@@ -11,11 +11,10 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-import zarr
 from numba import njit
 
 from neuraldeps.dependencies.candidates import Candidates
-from neuraldeps.logits.store import Centering, LogitsFile, masked_categories
+from neuraldeps.logits.store import Centering, Logits
 from neuraldeps.logs import progress
 
 EPSILON = (0.05, 0.10, 0.20)  # Definition 1's eps, as a share of the logit's size
@@ -242,11 +241,10 @@ def _grouped(keys: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read(
-    source: LogitsFile, target: LogitsFile, label: np.ndarray
+    source: Logits, target: Logits, label: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """f, g and labels of `ROWS` images at a time, one array where f is g; every shard is read once."""
-    array = zarr.open_array(f"{target.path}/logits", mode="r")
-    rows = (array.shards or array.chunks)[0]
+    rows = target.rows_at_once
     for begin in progress(range(0, len(label), rows), "evaluate", None, "shard"):
         end = min(begin + rows, len(label))
         g = target.rows(begin, end)
@@ -269,8 +267,8 @@ def _chunk(f: np.ndarray, g: np.ndarray, label: np.ndarray | None) -> _Chunk:
 
 
 def evaluate(
-    source: LogitsFile,
-    target: LogitsFile,
+    source: Logits,
+    target: Logits,
     candidates: Candidates,
     label: np.ndarray,
     *,
@@ -282,7 +280,7 @@ def evaluate(
 
     Parameters
     ----------
-    source, target : LogitsFile
+    source, target : LogitsFile or LogitsArray
         f and g over the same images, (samples, categories).
     candidates : Candidates
         For each target category i its predictors w.
@@ -327,7 +325,7 @@ def evaluate(
             original_correct += int((chunk.top == chunk.label).sum())
             n_labelled += int((chunk.label >= 0).sum())
     sums.correct[:] += original_correct
-    _leave_out(sums, np.isin(candidates.targets, masked_categories(target.path)), original_correct)
+    _leave_out(sums, np.isin(candidates.targets, target.masked), original_correct)
     return Evaluation(sums, original_correct, len(label), n_labelled, pseudo_positives)
 
 

@@ -1,7 +1,7 @@
 """Stores of logits: how they are laid out, read, centred and held against each other."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -96,6 +96,22 @@ class LogitsFile:
     path: str
     centering: Centering = "none"
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of images and of categories."""
+        return zarr.open_array(f"{self.path}/logits", mode="r").shape
+
+    @property
+    def rows_at_once(self) -> int:
+        """Images of a shard: what is best read at once."""
+        array = zarr.open_array(f"{self.path}/logits", mode="r")
+        return (array.shards or array.chunks)[0]
+
+    @property
+    def masked(self) -> list[int]:
+        """Categories that take no part, as `masked_categories` finds them."""
+        return masked_categories(self.path)
+
     def rows(self, first: int, last: int) -> np.ndarray:
         """Rows `first:last` as float64, centred as asked for.
 
@@ -127,6 +143,56 @@ class LogitsFile:
                 "remove the store and extract again"
             )
         return apply_centering(logits, self.centering)
+
+
+@dataclass(frozen=True, eq=False)
+class LogitsArray:
+    """The logits of one network over one set of images in memory; read as a `LogitsFile` is.
+
+    Attributes
+    ----------
+    path : str
+        What errors call them.
+    values : ndarray, shape (sample, category), float32
+        Raw logits, all finite.
+    centering : {"none", "per_image"}
+        Whether each image's mean logit is subtracted.
+    masked : list of int
+        Categories that hold the least float in every image: they take no part.
+    """
+
+    path: str
+    values: np.ndarray
+    centering: Centering = "none"
+    masked: list[int] = field(default_factory=list)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of images and of categories."""
+        return self.values.shape[0], self.values.shape[1]
+
+    @property
+    def rows_at_once(self) -> int:
+        """Images that a store's shard would have: sums have the same steps as a store's."""
+        return rows_per_shard(4 * self.shape[1])
+
+    def rows(self, first: int, last: int) -> np.ndarray:
+        """Rows `first:last` as float64, centred as asked for.
+
+        Parameters
+        ----------
+        first, last : int
+            First image, and one past the last.
+
+        Returns
+        -------
+        ndarray, shape (last - first, category), float64
+            In logits.
+        """
+        return apply_centering(self.values[first:last].astype(np.float64), self.centering)
+
+
+Logits = LogitsFile | LogitsArray
 
 
 def apply_centering(logits: np.ndarray, centering: Centering) -> np.ndarray:
