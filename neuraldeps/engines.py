@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import dask
 from threadpoolctl import threadpool_limits
-from tqdm.dask import TqdmCallback
 
 from neuraldeps import __version__
 from neuraldeps.errors import InputError
@@ -28,25 +27,30 @@ START = "start it and its workers in this project's environment, with `pip insta
 
 
 @contextlib.contextmanager
-def in_threads(threads: int, what: str) -> Iterator[dict[str, Any]]:
+def in_threads(threads: int, what: str | None) -> Iterator[dict[str, Any]]:
     """Reduce on threads of this process: what `second_moment` needs to know of them.
 
     Parameters
     ----------
     threads : int
         How many.
-    what : str
-        Is reduced, for the progress bar.
+    what : str, optional
+        Is reduced, for the progress bar; there is none without.
 
     Yields
     ------
     dict
         Keyword arguments of `neuraldeps.moments.second_moment`.
     """
+    bar: contextlib.AbstractContextManager = contextlib.nullcontext()
+    if what:
+        from tqdm.dask import TqdmCallback  # in a notebook it asks for widgets when it is imported
+
+        bar = TqdmCallback(desc=what)
     with (
         threadpool_limits(1, "blas"),
         dask.config.set(scheduler="threads", num_workers=threads),
-        TqdmCallback(desc=what, delay=1),
+        bar,
     ):
         yield {"compute": dask.compute, "threads": threads}
 
