@@ -192,11 +192,15 @@ def find_dependencies(
     if (target_logits is None) != (held_out_target is None):
         raise InputError("target_logits and held_out_target go together; give both or neither")
     threads = n_threads or len(os.sched_getaffinity(0))
-    images = {
-        FITTED: _images("", logits, target_logits, labels, centering),
-        HELD_OUT: _images("held_out", held_out, held_out_target, held_out_labels, centering),
+    sides = {
+        FITTED: _sides(("logits", logits), ("target_logits", target_logits), centering),
+        HELD_OUT: _sides(("held_out", held_out), ("held_out_target", held_out_target), centering),
     }
-    coords = _categories(images, names)
+    coords = _categories([side for both in sides.values() for side in both], names)
+    given = {FITTED: ("labels", labels), HELD_OUT: ("held_out_labels", held_out_labels)}
+    images = {
+        split: Images(*both, _labels(*given[split], both[1].shape)) for split, both in sides.items()
+    }
     n = images[FITTED].source.shape[1]
     if not 1 <= support_size < n:
         raise InputError(f"support_size is {support_size}; give a size from 1 to {n - 1}")
@@ -208,35 +212,31 @@ def find_dependencies(
     return Dependencies(_table(shown), judged, estimator, support_size)
 
 
-def _images(
-    split: str,
-    logits: ArrayLike,
-    target_logits: ArrayLike | None,
-    labels: ArrayLike | None,
-    centering: Centering,
-) -> Images:
-    """One set of images as the evaluation takes it; errors call arrays as the user does."""
-    called = {"source": split or "logits"}
-    called["target"] = f"{split}_target" if split else "target_logits"
-    where = f"{split}_labels" if split else "labels"
-    source = _logits(logits, called["source"], centering)
-    target = source
-    if target_logits is not None:
-        target = _logits(target_logits, called["target"], centering)
-    n_images, n = target.shape
-    if source.shape[0] != n_images:
+def _sides(
+    source: tuple[str, ArrayLike], target: tuple[str, ArrayLike | None], centering: Centering
+) -> tuple[LogitsArray, LogitsArray]:
+    """Logits f and g of one set of images, one array where there is no g; errors call them as users do."""
+    f = g = _logits(*source, centering)
+    if target[1] is not None:
+        g = _logits(target[0], target[1], centering)
+    if g.shape[0] != f.shape[0]:
         raise InputError(
-            f"{target.path} has {n_images} images where {source.path} has {source.shape[0]}; give "
-            "logits of the same images, in the same order"
+            f"{g.path} has {g.shape[0]} images where {f.path} has {f.shape[0]}; give logits of the "
+            "same images, in the same order"
         )
+    return f, g
+
+
+def _labels(called: str, labels: ArrayLike | None, shape: tuple[int, int]) -> np.ndarray:
+    """A category for each image, -1 where there is none."""
     if labels is None:
-        return Images(source, target, np.full(n_images, -1))
+        return np.full(shape[0], -1)
     given = np.asarray(labels)
-    check_column(given, where, n_images)
-    return Images(source, target, as_labels(given, where, n))
+    check_column(given, called, shape[0])
+    return as_labels(given, called, shape[1])
 
 
-def _logits(values: ArrayLike, called: str, centering: Centering) -> LogitsArray:
+def _logits(called: str, values: ArrayLike, centering: Centering) -> LogitsArray:
     """Logits in single precision, refused as the workflow's import refuses them."""
     array = np.asarray(values)
     check_logits(array, called)
@@ -247,9 +247,8 @@ def _logits(values: ArrayLike, called: str, centering: Centering) -> LogitsArray
     return LogitsArray(called, narrow, centering, masked)
 
 
-def _categories(images: Mapping[str, Images], names: Sequence[str] | None) -> dict[str, Any]:
+def _categories(every: Sequence[LogitsArray], names: Sequence[str] | None) -> dict[str, Any]:
     """Coordinates of both networks' categories, which must be those of all arrays."""
-    every = [side for of in images.values() for side in (of.source, of.target)]
     n = every[0].shape[1]
     for side in every:
         if side.shape[1] != n:

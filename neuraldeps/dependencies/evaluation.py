@@ -70,8 +70,8 @@ def evaluate_dependencies(
         _check_images(solved, sides, paths)
     centering, source = (solved.attrs[key] for key in ("centering", "source"))
     images = {
-        split: Images(*(LogitsFile(path, centering) for path in sides), labels_of(sides[1]))
-        for split, sides in logits.items()
+        split: Images(LogitsFile(f, centering), LogitsFile(g, centering), labels_of(g))
+        for split, (f, g) in logits.items()
     }
     gram, cross = map_array(within, "second_moment"), cross_moment(pair, source)
     judged = judge(

@@ -99,7 +99,8 @@ class LogitsFile:
     @property
     def shape(self) -> tuple[int, int]:
         """Numbers of images and of categories."""
-        return zarr.open_array(f"{self.path}/logits", mode="r").shape
+        n_images, n_categories = zarr.open_array(f"{self.path}/logits", mode="r").shape
+        return n_images, n_categories
 
     @property
     def rows_at_once(self) -> int:
