@@ -6,7 +6,7 @@ CONSTRAINTS ?= requirements.lock
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo photos test lint lock rulegraph
+.PHONY: demo photos test lint lock rulegraph notebooks site
 
 $(VENV)/installed: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
@@ -31,6 +31,19 @@ lint: $(VENV)/installed
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile rules
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --lint
+
+# the notebooks' outputs, made anew from their scripts and a finished `make demo`
+notebooks: $(VENV)/installed
+	cd notebooks && PATH="$(CURDIR)/$(BIN):$$PATH" && jupytext --update --to ipynb *.py \
+	&& jupyter execute --inplace --timeout=600 *.ipynb
+
+# the documentation as a site, in site/; a warning is an error
+site: $(VENV)/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+$(VENV)/docs: $(VENV)/installed
+	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) --editable '.[docs]'
+	touch $@
 
 # every version that a run was tested with, made anew after pyproject.toml changes; needs uv
 lock:

@@ -151,8 +151,8 @@ def find_dependencies(
         Logits g of another network over the same images, in the same order; both or neither.
     names : sequence of str, optional
         Of the categories, in order; their numbers by default.
-    estimator : {"subset", "lasso", "refit"}
-        Whose dependencies are shown; all three are in `Dependencies.evaluation`.
+    estimator : str
+        One of `ESTIMATORS`, whose dependencies are shown; all are in `Dependencies.evaluation`.
     support_size : int
         Most sources of a category.
     centering : {"none", "per_image"}

@@ -14,7 +14,7 @@
 # # Dependencies of your own logits
 #
 # Logits of any classifier, as NumPy arrays: which categories are, in its logits, a combination of a few others?
-# Nothing is needed but `pip install neuraldeps`: no workflow, no network, no files.
+# Nothing is needed but the library: no workflow, no network, no files.
 #
 # So that this notebook runs anywhere, the logits are made up. A network's last layer multiplies features by a
 # row of weights for every category; here an okapi's row is made of a zebra's and a giraffe's.

@@ -86,11 +86,15 @@ def notebook_as_markdown(file: Path) -> str:
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             if "image/png" in data:
-                parts.append(f'<img alt="figure" src="data:image/png;base64,{data["image/png"].strip()}">')
+                parts.append(
+                    f'<img alt="figure" src="data:image/png;base64,{data["image/png"].strip()}">'
+                )
             elif "text/html" in data:
                 parts.append(re.sub(r"\n\s*", " ", data["text/html"]))
             else:
-                parts.append(f"```text\n{output.get('text', data.get('text/plain', '')).rstrip()}\n```")
+                parts.append(
+                    f"```text\n{output.get('text', data.get('text/plain', '')).rstrip()}\n```"
+                )
     return "\n\n".join(parts) + "\n"
 
 
@@ -104,7 +108,9 @@ def linked_files() -> dict[str, str]:
         if path.startswith("docs/") or path in found:
             continue
         if not (ROOT / path).is_file() or (ROOT / path).stat().st_size > LONGEST:
-            raise ValueError(f"{path}: is linked, but is no file that a page can show; link another")
+            raise ValueError(
+                f"{path}: is linked, but is no file that a page can show; link another"
+            )
         found[path] = as_markdown(path)
         if path.endswith((".md", ".ipynb")):
             wanted += linked_from({path: found[path]})
