@@ -34,8 +34,7 @@ lint: $(VENV)/installed
 
 # the notebooks' outputs, made anew from their scripts and a finished `make demo`
 notebooks: $(VENV)/installed
-	cd notebooks && PATH="$(CURDIR)/$(BIN):$$PATH" && jupytext --update --to ipynb *.py \
-	&& jupyter execute --inplace --timeout=600 *.ipynb
+	$(BIN)/python tools/make_notebooks.py
 
 # the documentation as a site, in site/; a warning is an error
 site: $(VENV)/docs

@@ -29,7 +29,9 @@ from neuraldeps.figures.star import plot_star
 # %matplotlib inline
 pd.options.display.precision = 3
 results = Path("../results")
-stores = {str(path.relative_to(results)): xr.open_zarr(path) for path in results.rglob("*.zarr")}
+stores = {
+    str(path.relative_to(results)): xr.open_zarr(path) for path in sorted(results.rglob("*.zarr"))
+}
 tree = xr.DataTree.from_dict(stores)
 pd.Series(
     {
@@ -49,7 +51,7 @@ networks = [name.removesuffix(".zarr").split("--") for name in tree["dependencie
 network = next(source for source, target in networks if source == target)
 judged = tree[f"dependencies/evaluation/{network}--{network}.zarr"].to_dataset()
 error = judged["relative_error_positive"].load()
-error.median("target_category").sel(split="test").to_pandas()
+error.median("target_category").sel(split="test").to_pandas().T
 
 # %% [markdown]
 # The typical category's error over the number of sources: what few others give, on images that nothing was fitted to.
@@ -58,6 +60,7 @@ error.median("target_category").sel(split="test").to_pandas()
 axes = error.sel(split="test").median("target_category").plot.line(x="support_size")[0].axes
 axes.set(title=f"within {network}", xlabel="at most so many others", ylabel="median relative error")
 axes.set_ylim(0)
+plt.show()
 # %% [markdown]
 # ## One category
 #
@@ -99,16 +102,17 @@ plot_star(describe_case(judged, chosen, size - 1))
 
 # %%
 logits = tree[f"logits/{network}/test.zarr"].to_dataset()
-values = logits["logits"].load()
+values = logits["logits"].values
 combination = values[:, shown["support"].values[there]] @ shown["coef"].values[there]
 own = logits["label"].values == chosen
 figure, axes = plt.subplots(figsize=(4, 4))
-truth = values[:, chosen].values
+truth = values[:, chosen]
 axes.plot(truth[~own], combination[~own], ".", markersize=1, color="0.7", label="other images")
 axes.plot(truth[own], combination[own], ".", markersize=4, label="its own")
 axes.axline((0, 0), slope=1, color="0.3", linewidth=0.7)
 axes.set(xlabel="logit", ylabel="combination of the others")
 axes.legend()
+plt.show()
 # %% [markdown]
 # ## Where it comes from
 #
