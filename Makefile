@@ -6,7 +6,7 @@ CONSTRAINTS ?= requirements.lock
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo photos test lint lock rulegraph
+.PHONY: demo photos test lint lock rulegraph notebooks site
 
 $(VENV)/installed: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
@@ -32,6 +32,18 @@ lint: $(VENV)/installed
 	$(BIN)/snakefmt --check Snakefile rules
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --lint
 
+# the notebooks' outputs, made anew from their scripts and a finished `make demo`
+notebooks: $(VENV)/installed
+	$(BIN)/python tools/make_notebooks.py
+
+# the documentation as a site, in site/; a warning is an error
+site: $(VENV)/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+$(VENV)/docs: $(VENV)/installed
+	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) --editable '.[docs]'
+	touch $@
+
 # every version that a run was tested with, made anew after pyproject.toml changes; needs uv
 lock:
 	uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --all-extras --no-annotate \
@@ -45,5 +57,6 @@ lowest.txt: pyproject.toml
 # the picture in docs/architecture.md; needs graphviz
 rulegraph: $(VENV)/installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --rulegraph dot \
-	| sed -e '/-> 0$$/d; /^\t0\[/d' -e 's/margin=0/margin=0, rankdir=LR, nodesep=0.12, ranksep=0.35/' \
+	| awk '/label = "(all|write_crate)"/ {sub(/\[.*/, ""); gone[$$1]; next} !($$NF in gone)' \
+	| sed -e 's/margin=0/margin=0, rankdir=LR, nodesep=0.12, ranksep=0.35/' \
 	| dot -Tsvg > docs/images/rulegraph.svg

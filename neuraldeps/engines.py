@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import dask
 from threadpoolctl import threadpool_limits
-from tqdm.dask import TqdmCallback
 
 from neuraldeps import __version__
 from neuraldeps.devices import check_device
@@ -29,15 +28,17 @@ START = "start it and its workers in this project's environment, with `pip insta
 
 
 @contextlib.contextmanager
-def in_threads(threads: int, what: str, device: str | None = None) -> Iterator[dict[str, Any]]:
+def in_threads(
+    threads: int, what: str | None, device: str | None = None
+) -> Iterator[dict[str, Any]]:
     """Reduce on threads of this process: what `second_moment` needs to know of them.
 
     Parameters
     ----------
     threads : int
         How many.
-    what : str
-        Is reduced, for the progress bar.
+    what : str, optional
+        Is reduced, for the progress bar; there is none without.
     device : str, optional
         That reduces, as `check_device` knows them; NumPy by default.
 
@@ -47,10 +48,15 @@ def in_threads(threads: int, what: str, device: str | None = None) -> Iterator[d
         Keyword arguments of `neuraldeps.moments.second_moment`.
     """
     check_device(device)
+    bar: contextlib.AbstractContextManager = contextlib.nullcontext()
+    if what:
+        from tqdm.dask import TqdmCallback  # in a notebook it asks for widgets when it is imported
+
+        bar = TqdmCallback(desc=what)
     with (
         threadpool_limits(1, "blas"),
         dask.config.set(scheduler="threads", num_workers=threads),
-        TqdmCallback(desc=what),
+        bar,
     ):
         yield {"compute": dask.compute, "threads": threads, **_on(device)}
 

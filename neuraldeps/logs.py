@@ -82,5 +82,6 @@ def progress(iterable: Iterable[Item] | None, desc: str, total: int | None, unit
         unit=unit,
         unit_scale=True,
         mininterval=0.5 if sys.stderr.isatty() else 10,
+        delay=1,  # no bar for what is done at once
         dynamic_ncols=True,
     )

@@ -20,12 +20,12 @@ from neuraldeps.errors import StoreError
 from neuraldeps.logits.on_device import rows_on_device
 from neuraldeps.logits.store import (
     Centering,
+    Logits,
     LogitsFile,
     check_partners,
-    masked_categories,
     side_coordinates,
 )
-from neuraldeps.stores import fingerprint, open_array, open_store, provenance
+from neuraldeps.stores import fingerprint, open_store, provenance
 from neuraldeps.stores.layouts import SECOND_MOMENT
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _cuts(n: int) -> list[tuple[int, int]]:
 
 
 def _load(
-    file: LogitsFile, first: int, last: int, cuts: list[tuple[int, int]], after: Any
+    file: Logits, first: int, last: int, cuts: list[tuple[int, int]], after: Any
 ) -> list[np.ndarray]:
     """Columns of some rows, block by block, not before `after` is done."""
     rows = file.rows(first, last)
@@ -51,7 +51,7 @@ def _load(
 
 
 def _load_on_device(
-    file: LogitsFile, first: int, last: int, cuts: list[tuple[int, int]], after: Any, device: str
+    file: Logits, first: int, last: int, cuts: list[tuple[int, int]], after: Any, device: str
 ) -> "list[Tensor]":
     """The same as tensors."""
     hold_torch()
@@ -141,8 +141,8 @@ class Moments:
 
 
 def second_moment(
-    source: LogitsFile,
-    target: LogitsFile,
+    source: Logits,
+    target: Logits,
     *,
     compute: Callable[[Any], tuple[Any, ...]] = dask.compute,
     limit_blas: bool = False,
@@ -153,8 +153,8 @@ def second_moment(
 
     Parameters
     ----------
-    source, target : LogitsFile
-        f and g. The same file twice gives the symmetric second moment within a network.
+    source, target : LogitsFile or LogitsArray
+        f and g. The same one twice gives the symmetric second moment within a network.
     compute : callable
         Computes a Dask collection: `dask.compute` in the caller's scheduler, or a client's.
     limit_blas : bool
@@ -192,15 +192,13 @@ def second_moment(
     added in place, without a block per thread. The host then holds the rows as they are stored,
     and in the end the partial sums too.
     """
-    arrays = [open_array(file.path, "logits") for file in (source, target)]
-    n_samples, n_source = arrays[0].shape
-    n_target = arrays[1].shape[1]
-    if arrays[1].shape[0] != n_samples:
+    (n_samples, n_source), (n_images, n_target) = source.shape, target.shape
+    if n_images != n_samples:
         raise StoreError(
-            f"{target.path}: {arrays[1].shape[0]} images where {source.path} has {n_samples}; "
+            f"{target.path}: {n_images} images where {source.path} has {n_samples}; "
             "extract both from the same split"
         )
-    rows = (arrays[0].shards or arrays[0].chunks)[0]
+    rows = source.rows_at_once
     rows *= -(-n_samples // (rows * STEPS))
     within = source == target
     source_cuts, target_cuts = _cuts(n_source), _cuts(n_target)
@@ -230,7 +228,7 @@ def second_moment(
         graph[key] = (function, *args)
         return key
 
-    def load(file: LogitsFile, first: int, last: int, cuts: list, after: list[tuple]) -> list:
+    def load(file: Logits, first: int, last: int, cuts: list, after: list[tuple]) -> list:
         rows = task(load_rows, file, first, last, cuts, after, *where)
         return [task(getitem, rows, block) for block in range(len(cuts))]
 
@@ -304,6 +302,38 @@ def device_bytes(n_source: int, n_target: int, rows: int, lanes: int, ahead: int
     return 8 * (lanes * n_source * n_target + 2 * (ahead + 1) * rows * (n_source + n_target))
 
 
+def moments_of(source: Logits, target: Logits, **how: Any) -> Moments:
+    """Second moment of two networks' logits as dependencies are solved from: without masked categories.
+
+    Parameters
+    ----------
+    source, target : LogitsFile or LogitsArray
+        f and g, as `second_moment` takes them.
+    **how
+        Passed to `second_moment`.
+
+    Returns
+    -------
+    Moments
+        Masked categories have zeros: like categories that are always 0, they are in no dependency.
+
+    Raises
+    ------
+    StoreError
+        As `second_moment`, or where masked categories meet `per_image`.
+    """
+    for side in (source, target):
+        if side.masked and side.centering == "per_image":
+            raise StoreError(
+                f"centering is per_image, but {side.path} has masked categories, {side.masked}, whose "
+                "logits dominate the mean; use none, or remove their columns from all logits"
+            )
+    moments = second_moment(source, target, **how)
+    moments.second_moment[source.masked] = moments.second_moment[:, target.masked] = 0.0
+    moments.source_mean[source.masked] = moments.target_mean[target.masked] = 0.0
+    return moments
+
+
 def reduce_second_moment(
     source_path: str, target_path: str, centering: Centering, models: tuple[str, str], **how: Any
 ) -> xr.Dataset:
@@ -329,25 +359,13 @@ def reduce_second_moment(
     Raises
     ------
     StoreError
-        As `check_partners` and `second_moment`, or where masked categories meet `per_image`.
+        As `check_partners` and `moments_of`.
     """
     paths = source_path, target_path
     # stores of their own: the paths of all images, read here, are let go
     check_partners(open_store(source_path), open_store(target_path), paths)
     stores = [open_store(path) for path in paths]
-    masked = [masked_categories(path) for path in paths]
-    for path, categories in zip(paths, masked, strict=True):
-        if categories and centering == "per_image":
-            raise StoreError(
-                f"centering is per_image, but {path} has masked categories, {categories}, whose "
-                "logits dominate the mean; use none, or remove their columns from all logits"
-            )
-    moments = second_moment(
-        LogitsFile(source_path, centering), LogitsFile(target_path, centering), **how
-    )
-    # like categories that are always 0, masked ones are in no dependency
-    moments.second_moment[masked[0]] = moments.second_moment[:, masked[1]] = 0.0
-    moments.source_mean[masked[0]] = moments.target_mean[masked[1]] = 0.0
+    moments = moments_of(*(LogitsFile(path, centering) for path in paths), **how)
     log.info("%d images, mean logit %.6g", moments.n_samples, moments.source_mean.mean())
     coords: dict[str, Any] = {}
     coords |= side_coordinates(stores[0], "source")

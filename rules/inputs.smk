@@ -331,7 +331,7 @@ def findings_tables():
     return [f"results/tables/{name}.csv" for name in names] + times
 
 
-def final_outputs():
+def made_outputs():
     """Every table, figure and set of images that the configuration asks for."""
     figures = ["figure1", "figure3", "figure4", "error_by_support", "share_within"]
     figures += [f"star/{source}--{target}" for source, target in PAIRS]
@@ -364,3 +364,8 @@ def final_outputs():
     # asked for, so that who removes an index has it made again, and all that comes of it
     outputs += expand("results/images/{split}.zarr", split=USED_PHOTO_SPLITS)
     return outputs + expand("results/figures/{figure}.png", figure=figures)
+
+
+def final_outputs():
+    """Everything that the configuration asks for, and its description."""
+    return [*made_outputs(), CRATE]

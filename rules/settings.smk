@@ -68,6 +68,8 @@ BATCHES = -(-N_CATEGORIES // config["resources"]["targets_per_job"])
 # an input of the tables, cheap to make again, so that wrong names are found before any long work
 CHECKED = [] if DATASET == "logits" else ["results/images/categories.csv"]
 PAPER_TABLES = f"{workflow.basedir}/reference/paper_tables.csv"
+# what the run made, described for archives
+CRATE = "results/ro-crate-metadata.json"
 
 # the order of jobs that could all run: what may be wrong is found first, then comes what Table 1 needs
 CHECKS_FIRST, TABLE1_FIRST = 20, 10

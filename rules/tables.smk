@@ -1,7 +1,8 @@
 # in:  results/dependencies/evaluation/{source}--{target}.zarr, results/dependencies/cases.json,
 #      results/logits/{model}/{split}.zarr
 # out: results/tables/{table1,table1_distribution,networks}.{csv,md,tex};
-#      results/findings.md, what all tables of the run say of the paper's claims
+#      results/findings.md, what all tables of the run say of the paper's claims;
+#      results/ro-crate-metadata.json, all that the run made, from what and how, for archives
 
 
 rule tabulate_dependencies:
@@ -150,3 +151,28 @@ rule write_findings:
         ),
     script:
         "../scripts/write_findings.py"
+
+
+rule write_crate:
+    """Write what the run made, from what and how, as the metadata of an RO-Crate."""
+    input:
+        outputs=made_outputs(),
+    output:
+        crate=CRATE,
+    log:
+        "logs/write_crate.log",
+    benchmark:
+        "logs/benchmarks/write_crate.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(20),
+    params:
+        about=(
+            f"Data set {DATASET}, {N_CATEGORIES} categories, networks {', '.join(MODELS)}; fitted on the "
+            f"images of {FIT}, judged on those of {TEST}."
+        ),
+    script:
+        "../scripts/write_crate.py"

@@ -2,7 +2,8 @@
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -63,23 +64,14 @@ def solve_best_subset(
     source, target = models
     stores = {"source": open_store(source_path), "target": open_store(target_path)}
     gram, given = pose(source_path, target_path, pair_path, models, batch, batches, exclude_own)
-    found = best_subsets(
+    variables = find_subsets(
         gram,
+        given,
         max_support=max_support,
         width=width,
         proven_size=proven_size,
         n_threads=n_threads,
-        **given,
     )
-    status = strings([STATUS[int(one)] for one in found.status.ravel()])
-    variables = {
-        "support": found.support,
-        "coef": found.coef,
-        "n_sources": found.support_size,
-        "squared_error": found.squared_error,
-        "status": status.reshape(found.status.shape),
-        "target_second_moment": found.target_second_moment,
-    }
     coords = coordinates_of(stores, given["targets"])
     coords["support_size"] = np.arange(1, max_support + 1, dtype=np.int32)
     config = {
@@ -104,6 +96,39 @@ def solve_best_subset(
         ),
     }
     return _count_status(BEST_SUBSET.dataset(variables, coords, attrs))
+
+
+def find_subsets(
+    gram: np.ndarray, given: Mapping[str, Any], *, max_support: int, **options: Any
+) -> dict[str, Any]:
+    """Find the best few sources from moments in memory, or mapped into it, as stores hold them.
+
+    Parameters
+    ----------
+    gram : ndarray, shape (n, n), float64
+        Second moment of the source network, squared logits.
+    given : mapping
+        The rest of the problem, as `neuraldeps.dependencies.covlasso.pose` gives it.
+    max_support : int
+        The largest size.
+    **options
+        Of `neuraldeps.best_subset.best_subsets`.
+
+    Returns
+    -------
+    dict
+        Arrays of the layout `BEST_SUBSET`.
+    """
+    found = best_subsets(gram, max_support=max_support, **options, **given)
+    status = strings([STATUS[int(one)] for one in found.status.ravel()])
+    return {
+        "support": found.support,
+        "coef": found.coef,
+        "n_sources": found.support_size,
+        "squared_error": found.squared_error,
+        "status": status.reshape(found.status.shape),
+        "target_second_moment": found.target_second_moment,
+    }
 
 
 def gather_best_subset(parts: Sequence[str]) -> xr.Dataset:

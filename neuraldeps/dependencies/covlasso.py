@@ -120,27 +120,11 @@ def solve_covlasso(
     source, target = models
     stores = {"source": open_store(source_path), "target": open_store(target_path)}
     gram, given = pose(source_path, target_path, pair_path, models, batch, batches, exclude_own)
-    targets = given["targets"]
-    given["n_threads"] = n_threads
-    path = solver.covlasso_path(gram, max_support=max_support, **given)
-    log.info("%d paths, largest relative gap %.3g", len(targets), largest_relative_gap(path))
     penalties = {"alpha": alpha, "relative_alpha": relative_alpha}
-    kinds = [kind for kind, values in penalties.items() for _ in values]
-    values = np.array([*alpha, *relative_alpha], float)
-    at_penalties = [
-        solver.solve_covlasso(
-            gram, alpha=_penalty_of(path, kind, value), or_empty=True, validate=False, **given
-        )
-        for kind, value in zip(kinds, values, strict=True)
-    ]
-    variables = _at_knots(path, max_support) | _at_sizes(path, max_support)
-    variables |= _at_penalties(at_penalties, len(targets))
-    coords = coordinates_of(stores, targets) | {
-        "support_size": np.arange(1, max_support + 1, dtype=np.int32),
-        "penalty_kind": strings(kinds),
-        "penalty_value": values,
-    }
-    variables["ended_by"] = strings(path.ended_by.tolist())
+    variables, coords = solve_paths(
+        gram, given, max_support=max_support, penalties=penalties, n_threads=n_threads
+    )
+    coords = coordinates_of(stores, given["targets"]) | coords
     config = {"models": list(models), "max_support": max_support, "exclude_own": exclude_own}
     config |= {kind: list(values) for kind, values in penalties.items()}
     paths = {"source": source_path, "target": target_path, "pair": pair_path}
@@ -159,6 +143,58 @@ def solve_covlasso(
         ),
     }
     return _count_uncertified(COVLASSO.dataset(variables, coords, attrs))
+
+
+def solve_paths(
+    gram: np.ndarray,
+    given: Mapping[str, Any],
+    *,
+    max_support: int,
+    penalties: Mapping[str, Sequence[float]],
+    n_threads: int = 1,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Solve CovLasso of moments in memory, or mapped into it, as its stores hold it.
+
+    Parameters
+    ----------
+    gram : ndarray, shape (n, n), float64
+        Second moment of the source network, squared logits.
+    given : mapping
+        The rest of the problem, as `pose` gives it.
+    max_support : int
+        The paths end before the support first exceeds it.
+    penalties : mapping
+        Further penalties, `alpha` and `relative_alpha`, as `solve_covlasso` takes them.
+    n_threads : int
+        Threads; no number depends on it.
+
+    Returns
+    -------
+    variables : dict
+        Arrays of the layout `COVLASSO`.
+    coords : dict
+        Its coordinates but for the categories.
+    """
+    given = {**given, "n_threads": n_threads}
+    path = solver.covlasso_path(gram, max_support=max_support, **given)
+    log.info("%d paths, largest relative gap %.3g", len(path.targets), largest_relative_gap(path))
+    kinds = [kind for kind, values in penalties.items() for _ in values]
+    values = np.array([value for some in penalties.values() for value in some], float)
+    at_penalties = [
+        solver.solve_covlasso(
+            gram, alpha=_penalty_of(path, kind, value), or_empty=True, validate=False, **given
+        )
+        for kind, value in zip(kinds, values, strict=True)
+    ]
+    variables: dict[str, Any] = _at_knots(path, max_support) | _at_sizes(path, max_support)
+    variables |= _at_penalties(at_penalties, len(path.targets))
+    variables["ended_by"] = strings(path.ended_by.tolist())
+    coords = {
+        "support_size": np.arange(1, max_support + 1, dtype=np.int32),
+        "penalty_kind": strings(kinds),
+        "penalty_value": values,
+    }
+    return variables, coords
 
 
 def _count_uncertified(dataset: xr.Dataset) -> xr.Dataset:

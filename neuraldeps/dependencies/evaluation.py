@@ -1,7 +1,7 @@
 """The judgement of dependencies as a labelled dataset: errors and accuracies on every split."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -12,7 +12,7 @@ from neuraldeps.dependencies.scoring import EPSILON, Evaluation, evaluate
 from neuraldeps.devices import check_device
 from neuraldeps.errors import StoreError
 from neuraldeps.estimators import ESTIMATORS, WITH_PENALTY, Solutions, Solved
-from neuraldeps.logits.store import LogitsFile, check_partners, labels_of
+from neuraldeps.logits.store import Logits, LogitsFile, check_partners, labels_of
 from neuraldeps.stores import fingerprint, map_array, open_store, provenance, strings
 from neuraldeps.stores.layouts import EVALUATION
 
@@ -76,28 +76,82 @@ def evaluate_dependencies(
     for sides in logits.values():
         _check_images(solved, sides, paths)
     centering, source = (solved.attrs[key] for key in ("centering", "source"))
-    targets = solved["target_category"].values
+    images = {
+        split: Images(LogitsFile(f, centering), LogitsFile(g, centering), labels_of(g))
+        for split, (f, g) in logits.items()
+    }
     gram, cross = map_array(within, "second_moment"), cross_moment(pair, source)
+    how: dict[str, Any] = {
+        "min_positives": min_positives,
+        "n_threads": n_threads,
+        "device": device,
+    }
+    judged = judge(solved, found, gram, cross, images, **how)
+    inputs = {"paths": paths, "subsets": subsets, "within": within, "pair": pair}
+    for split, sides in logits.items():
+        inputs |= {f"{split} source": sides[0], f"{split} target": sides[1]}
+    config = {"splits": list(logits), "min_positives": min_positives}
+    judged.attrs = _attributes(judged.attrs, inputs, config, dataset)
+    return judged
+
+
+class Images(NamedTuple):
+    """The logits of two networks over the images of one split, and the images' categories."""
+
+    source: Logits
+    target: Logits
+    label: np.ndarray  # -1 where there is none
+
+
+def judge(
+    solved: xr.Dataset,
+    found: xr.Dataset,
+    gram: np.ndarray,
+    cross: np.ndarray,
+    images: Mapping[str, Images],
+    *,
+    min_positives: int = 1,
+    n_threads: int = 1,
+    device: str | None = None,
+) -> xr.Dataset:
+    """Judge what was solved of a pair on logits in files or in memory.
+
+    Parameters
+    ----------
+    solved, found : xarray.Dataset
+        CovLasso's paths and the best subsets.
+    gram, cross : ndarray, float64
+        Second moment of the source network, and E[f g^T] of the pair, squared logits.
+    images : mapping of split to Images
+        Logits and labels.
+    min_positives, n_threads, device
+        As in `evaluate_dependencies`.
+
+    Returns
+    -------
+    xarray.Dataset
+        As `evaluate_dependencies`, without what stores say of where they are from.
+    """
     solutions = _solutions(solved, found, gram, cross)
     candidates = Candidates.concatenate(
         [
-            Candidates.from_padded(targets, one.support, one.coef)
+            Candidates.from_padded(solved["target_category"].values, one.support, one.coef)
             for axis in ALONG
             for one in solutions[axis]
         ]
     )
     results = {
         split: evaluate(
-            LogitsFile(sides[0], centering),
-            LogitsFile(sides[1], centering),
+            of.source,
+            of.target,
             candidates,
-            labels_of(sides[1]),
+            of.label,
             scale=np.sqrt(solved["target_second_moment"].values),
             min_positives=min_positives,
             n_threads=n_threads,
             device=device,
         )
-        for split, sides in logits.items()
+        for split, of in images.items()
     }
     alpha, alpha_max = solved["alpha_at_support_size"], solved["alpha_max"].values[:, None]
     measures = _measures(results, n_sizes=solved.sizes["support_size"])
@@ -116,38 +170,34 @@ def evaluate_dependencies(
         **measures,
     }
     coords = dict(solved.coords) | {
-        "split": strings(list(logits)),
+        "split": strings(list(images)),
         **{NAMED[axis]: strings(names) for axis, names in ALONG.items()},
         "epsilon": np.array(EPSILON),
     }
-    inputs = {"paths": paths, "subsets": subsets, "within": within, "pair": pair}
-    for split, sides in logits.items():
-        inputs |= {f"{split} source": sides[0], f"{split} target": sides[1]}
-    config = {"splits": list(logits), "min_positives": min_positives}
-    attrs = _attributes(solved, results, inputs, config, dataset)
+    attrs = {name: solved.attrs[name] for name in ("source", "target", "centering")}
+    attrs["positives"] = {
+        split: "pseudo-positives (the target network's own top-1)"
+        if result.pseudo_positives
+        else "labelled"
+        for split, result in results.items()
+    }
     return EVALUATION.dataset(variables, coords, attrs)
 
 
 def _attributes(
-    solved: xr.Dataset,
-    results: Mapping[str, Evaluation],
+    judged: Mapping[str, Any],
     inputs: Mapping[str, str],
     config: Mapping[str, Any],
     dataset: str,
 ) -> dict[str, Any]:
     """What was evaluated, from what, and by whose labels."""
-    source, target, centering = (solved.attrs[key] for key in ("source", "target", "centering"))
+    source, target, centering = (judged[key] for key in ("source", "target", "centering"))
     return {
         "source": source,
         "target": target,
         "centering": centering,
         "dataset": dataset,
-        "positives": {
-            split: "pseudo-positives (the target network's own top-1)"
-            if result.pseudo_positives
-            else "labelled"
-            for split, result in results.items()
-        },
+        "positives": judged["positives"],
         **provenance(
             "evaluate_dependencies",
             f"Dependencies of {target} on {source}, judged",

@@ -17,9 +17,8 @@ from neuraldeps.dependencies.candidates import Candidates
 from neuraldeps.dependencies.sums import EPSILON, Evaluation, Sums
 from neuraldeps.devices import one_torch_thread
 from neuraldeps.logits.on_device import rows_on_device
-from neuraldeps.logits.store import Centering, LogitsFile, masked_categories
+from neuraldeps.logits.store import Centering, Logits
 from neuraldeps.logs import progress
-from neuraldeps.stores import open_array
 
 Item = TypeVar("Item")
 
@@ -186,8 +185,8 @@ def _grouped(keys: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read(
-    source: LogitsFile,
-    target: LogitsFile,
+    source: Logits,
+    target: Logits,
     label: np.ndarray,
     *,
     at_once: Callable[[int], tuple[int, int]] = lambda shard: (shard, ROWS),
@@ -197,8 +196,7 @@ def _read(
 
     Of the images of a shard, `at_once` says how many are read and how many of those are taken.
     """
-    array = open_array(target.path, "logits")
-    step, rows = at_once((array.shards or array.chunks)[0])
+    step, rows = at_once(target.rows_at_once)
     for begin in progress(range(0, len(label), step), "evaluate", None, "shard"):
         end = min(begin + step, len(label))
         g = _exact(target, begin, end, device)
@@ -219,7 +217,7 @@ def _ahead(items: Iterator[Item]) -> Iterator[Item]:
             yield cast(Item, item)
 
 
-def _exact(file: LogitsFile, begin: int, end: int, device: str | None) -> Any:
+def _exact(file: Logits, begin: int, end: int, device: str | None) -> Any:
     """Rows in the smallest type that holds them, as an array or as a tensor on a device."""
     rows = file.rows if device is None else partial(rows_on_device, file, device=device)
     return rows(begin, end, dtype=EXACT[file.centering])
@@ -232,19 +230,19 @@ def _chunk(f: np.ndarray, g: np.ndarray, label: np.ndarray | None) -> _Chunk:
     g_columns = np.ascontiguousarray(g.T)
     f_columns = g_columns if f is g else np.ascontiguousarray(f.T)
     is_right = top == truth
-    bounds = (
-        np.where(is_right, one, np.inf)
-        for one in (first, np.nextafter(first, -np.inf, dtype=float))
-    )
+    bound = np.where(is_right, first, np.inf)
+    tie = np.where(is_right, np.nextafter(first, -np.inf, dtype=float), np.inf)
     by_label, by_top = (_grouped(keys, g.shape[1]) for keys in (truth, top))
     return _Chunk(
-        f_columns, g_columns, truth, top, first, runner_up, second, *bounds, *by_label, *by_top
+        *(f_columns, g_columns, truth, top, first, runner_up, second, bound, tie),
+        *by_label,
+        *by_top,
     )
 
 
 def evaluate(
-    source: LogitsFile,
-    target: LogitsFile,
+    source: Logits,
+    target: Logits,
     candidates: Candidates,
     label: np.ndarray,
     *,
@@ -257,7 +255,7 @@ def evaluate(
 
     Parameters
     ----------
-    source, target : LogitsFile
+    source, target : LogitsFile or LogitsArray
         f and g over the same images, (samples, categories).
     candidates : Candidates
         For each target category i its predictors w.
@@ -309,13 +307,13 @@ def evaluate(
         else _add_on_device(source, target, candidates, allowed, label, pseudo_positives, device)
     )
     sums.correct[:] += original_correct
-    _leave_out(sums, np.isin(candidates.targets, masked_categories(target.path)), original_correct)
+    _leave_out(sums, np.isin(candidates.targets, target.masked), original_correct)
     return Evaluation(sums, original_correct, len(label), n_labelled, pseudo_positives)
 
 
 def _add_on_threads(
-    source: LogitsFile,
-    target: LogitsFile,
+    source: Logits,
+    target: Logits,
     candidates: Candidates,
     allowed: np.ndarray,
     label: np.ndarray,
@@ -341,8 +339,8 @@ def _add_on_threads(
 
 
 def _add_on_device(
-    source: LogitsFile,
-    target: LogitsFile,
+    source: Logits,
+    target: Logits,
     candidates: Candidates,
     allowed: np.ndarray,
     label: np.ndarray,
@@ -352,13 +350,12 @@ def _add_on_device(
     """The same by PyTorch, which is imported here alone."""
     from neuraldeps.dependencies.scoring_on_device import ScoringOnDevice, at_once
 
-    arrays = [open_array(file.path, "logits") for file in (source, target)]
     scoring = ScoringOnDevice(
         *(device, candidates, allowed),
-        n_source=arrays[0].shape[1],
-        n_target=arrays[1].shape[1],
+        n_source=source.shape[1],
+        n_target=target.shape[1],
         n_samples=len(label),
-        n_read=at_once((arrays[1].shards or arrays[1].chunks)[0])[0],
+        n_read=at_once(target.rows_at_once)[0],
     )
     original_correct = n_labelled = 0
     pieces = _read(source, target, label, at_once=at_once, device=device)

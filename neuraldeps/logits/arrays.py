@@ -130,6 +130,37 @@ def check_label_type(dtype: np.dtype, where: str) -> None:
         )
 
 
+def as_labels(values: np.ndarray, where: str, n_categories: int) -> np.ndarray:
+    """Labels, unless they are not categories.
+
+    Parameters
+    ----------
+    values : ndarray
+        One for each image.
+    where : str
+        What errors call them.
+    n_categories : int
+        How many categories there are.
+
+    Returns
+    -------
+    ndarray of int
+        The same.
+
+    Raises
+    ------
+    InputError
+        If they are no integers, or beyond the categories.
+    """
+    check_label_type(values.dtype, where)
+    if values.min() < -1 or values.max() >= n_categories:
+        raise InputError(
+            f"{where}: labels of type {values.dtype} go from {values.min()} to {values.max()}; "
+            f"give integers from 0 to {n_categories - 1}, or -1 for none"
+        )
+    return values
+
+
 def check_headers(config: Mapping[str, Any]) -> None:
     """Look at the headers of all ``.npy`` logits and labels that a run will import and that are there.
 

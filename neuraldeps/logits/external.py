@@ -16,7 +16,7 @@ import zarr.errors
 import zarr.storage
 
 from neuraldeps.errors import InputError, first_line
-from neuraldeps.logits.arrays import check_column, check_label_type, check_logits, open_npy
+from neuraldeps.logits.arrays import as_labels, check_column, check_logits, open_npy
 from neuraldeps.logits.precision import Cast, listed, masked_columns
 from neuraldeps.logs import progress
 from neuraldeps.stores import ShardedArray, strings
@@ -171,7 +171,7 @@ def describe_logits(
     given: dict[str, Column] = {}
     for name, (where, values) in carried.items():
         check_column(values, where, n_categories if name.startswith("category") else n_samples)
-        read = _labels(values, where, n_categories) if name == "label" else _words(values, where)
+        read = as_labels(values, where, n_categories) if name == "label" else _words(values, where)
         given[name] = Column(where, read)
     if "category_code" in given:
         _check_unlike(given["category_code"])
@@ -341,16 +341,6 @@ def _words(values: np.ndarray, where: str) -> np.ndarray:
         if isinstance(word, bool) or not isinstance(word, str | int) or word == "":
             raise InputError(f"{where}: value {at} is {word!r}; give a word for each")
     return strings([str(word) for word in words])
-
-
-def _labels(values: np.ndarray, where: str, n_categories: int) -> np.ndarray:
-    check_label_type(values.dtype, where)
-    if values.min() < -1 or values.max() >= n_categories:
-        raise InputError(
-            f"{where}: labels of type {values.dtype} go from {values.min()} to {values.max()}; "
-            f"give integers from 0 to {n_categories - 1}, or -1 for none"
-        )
-    return values
 
 
 def _check_unlike(column: Column) -> None:

@@ -4,20 +4,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neuraldeps.logits.store import LogitsFile
+from neuraldeps.logits.store import Logits
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 def rows_on_device(
-    file: LogitsFile, first: int, last: int, device: str, dtype: type[np.floating] = np.float64
+    file: Logits, first: int, last: int, device: str, dtype: type[np.floating] = np.float64
 ) -> "Tensor":
-    """Rows `first:last` as `LogitsFile.rows` gives them, as a tensor on a device.
+    """Rows `first:last` as `Logits.rows` gives them, as a tensor on a device.
 
     Parameters
     ----------
-    file : LogitsFile
+    file : Logits
         Of any real type of numbers; they travel as they are stored.
     first, last : int
         First image, and one past the last.
@@ -29,12 +29,12 @@ def rows_on_device(
     Returns
     -------
     Tensor, shape (last - first, category)
-        In logits. Centred ones differ from `LogitsFile.rows` by the rounding of their mean.
+        In logits. Centred ones differ from `Logits.rows` by the rounding of their mean.
 
     Raises
     ------
     StoreError
-        As `LogitsFile.rows`.
+        As `Logits.rows`.
     """
     import torch
 

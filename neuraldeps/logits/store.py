@@ -1,7 +1,8 @@
 """Stores of logits: how they are laid out, read, centred and held against each other."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -87,20 +88,54 @@ Centering = Literal["none", "per_image"]
 COMPARED = 2**18  # images whose paths are compared at a time
 
 
-@dataclass(frozen=True)
-class LogitsFile:
-    """The logits of one network over one split, as a path that any worker can open.
+class Logits(ABC):
+    """The logits of one network over one set of images, read a few images at a time.
 
     Attributes
     ----------
     path : str
-        Zarr store with an array `logits` (sample, category), float32.
+        What errors call them.
     centering : {"none", "per_image"}
         Whether each image's mean logit is subtracted.
     """
 
     path: str
-    centering: Centering = "none"
+    centering: Centering
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, int]:
+        """Numbers of images and of categories."""
+
+    @property
+    @abstractmethod
+    def rows_at_once(self) -> int:
+        """Images that are best read at once."""
+
+    @property
+    @abstractmethod
+    def masked(self) -> list[int]:
+        """Categories that take no part: they hold the least float in every image."""
+
+    @abstractmethod
+    def stored(self, first: int, last: int) -> np.ndarray:
+        """Rows `first:last` as they are stored, neither widened, checked nor centred.
+
+        Parameters
+        ----------
+        first, last : int
+            First image, and one past the last.
+
+        Returns
+        -------
+        ndarray, shape (last - first, category)
+            Of the type that is stored.
+
+        Raises
+        ------
+        StoreError
+            If a shard is missing or its checksum does not match.
+        """
 
     def rows(self, first: int, last: int, dtype: type[np.floating] = np.float64) -> np.ndarray:
         """Rows `first:last`, centred as asked for.
@@ -128,26 +163,6 @@ class LogitsFile:
             raise self.not_finite(first, last)
         return apply_centering(logits, self.centering).astype(dtype, copy=False)
 
-    def stored(self, first: int, last: int) -> np.ndarray:
-        """Rows `first:last` as they are stored, neither widened, checked nor centred.
-
-        Parameters
-        ----------
-        first, last : int
-            First image, and one past the last.
-
-        Returns
-        -------
-        ndarray, shape (last - first, category)
-            Of the store's own type.
-
-        Raises
-        ------
-        StoreError
-            If a shard is missing or its checksum does not match.
-        """
-        return np.asarray(open_array(self.path, "logits")[first:last])
-
     def not_finite(self, first: int, last: int) -> StoreError:
         """The error that `rows` and `rows_on_device` raise.
 
@@ -165,6 +180,79 @@ class LogitsFile:
             f"{self.path}: rows {first}:{last} hold values that are not finite; "
             "remove the store and extract again"
         )
+
+
+@dataclass(frozen=True)
+class LogitsFile(Logits):
+    """Logits in a store, as a path that any worker can open.
+
+    Attributes
+    ----------
+    path : str
+        Zarr store with an array `logits` (sample, category), float32.
+    centering : {"none", "per_image"}
+        Whether each image's mean logit is subtracted.
+    """
+
+    path: str
+    centering: Centering = "none"
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of images and of categories."""
+        n_images, n_categories = open_array(self.path, "logits").shape
+        return n_images, n_categories
+
+    @property
+    def rows_at_once(self) -> int:
+        """Images of a shard."""
+        array = open_array(self.path, "logits")
+        return (array.shards or array.chunks)[0]
+
+    @property
+    def masked(self) -> list[int]:
+        """Categories that take no part, as `masked_categories` finds them."""
+        return masked_categories(self.path)
+
+    def stored(self, first: int, last: int) -> np.ndarray:
+        """Rows `first:last` as they are stored; see `Logits.stored`."""
+        return np.asarray(open_array(self.path, "logits")[first:last])
+
+
+@dataclass(frozen=True, eq=False)
+class LogitsArray(Logits):
+    """Logits in memory.
+
+    Attributes
+    ----------
+    path : str
+        What errors call them.
+    values : ndarray, shape (sample, category), float32
+        Raw logits, all finite.
+    centering : {"none", "per_image"}
+        Whether each image's mean logit is subtracted.
+    masked : list of int
+        Categories that hold the least float in every image: they take no part.
+    """
+
+    path: str
+    values: np.ndarray
+    centering: Centering = "none"
+    masked: list[int] = field(default_factory=list)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of images and of categories."""
+        return self.values.shape[0], self.values.shape[1]
+
+    @property
+    def rows_at_once(self) -> int:
+        """Images that a store's shard would have: sums have the same steps as a store's."""
+        return rows_per_shard(4 * self.shape[1])
+
+    def stored(self, first: int, last: int) -> np.ndarray:
+        """Rows `first:last` as they are stored; see `Logits.stored`."""
+        return self.values[first:last]
 
 
 def apply_centering(logits: np.ndarray, centering: Centering) -> np.ndarray:

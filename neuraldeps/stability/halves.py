@@ -9,9 +9,8 @@ from threadpoolctl import threadpool_limits
 
 from neuraldeps.devices import check_device, one_torch_thread
 from neuraldeps.logits.on_device import rows_on_device
-from neuraldeps.logits.store import LogitsFile, masked_categories
+from neuraldeps.logits.store import Logits
 from neuraldeps.logs import progress
-from neuraldeps.stores import open_array
 
 ROWS = 4096  # images at once
 
@@ -35,8 +34,8 @@ class HalfMoments(NamedTuple):
 
 
 def half_moments(
-    source: LogitsFile,
-    target: LogitsFile,
+    source: Logits,
+    target: Logits,
     n_splits: int,
     seed: int,
     *,
@@ -46,7 +45,7 @@ def half_moments(
 
     Parameters
     ----------
-    source, target : LogitsFile
+    source, target : Logits
         f and g over the same images; the same file twice within a network.
     n_splits : int
         Splits; two halves of each are given, one image more in the second where their number is
@@ -67,7 +66,7 @@ def half_moments(
     InputError
         As `check_device`.
     """
-    n_samples = open_array(source.path, "logits").shape[0]
+    n_samples = source.shape[0]
     is_first = np.zeros((n_splits, n_samples), bool)
     for split in range(n_splits):
         chosen = np.random.default_rng([seed, split]).permutation(n_samples)[: n_samples // 2]
@@ -89,13 +88,11 @@ def half_moments(
 
 
 def _sums(
-    source: LogitsFile, target: LogitsFile, is_first: np.ndarray, device: str | None
+    source: Logits, target: Logits, is_first: np.ndarray, device: str | None
 ) -> tuple[Any, Any, Any]:
     """Sums of f f^T and, between networks, of f g^T and g^2, over every first half and over all."""
     n_splits, n_samples = is_first.shape
-    n, n_target = (
-        open_array(file.path, "logits").shape[1] for file in (source, target)
-    )
+    n, n_target = source.shape[1], target.shape[1]
     within = source == target
     one = n * n if within else n * n + (n + 1) * n_target
     check_device(device, 8 * ((n_splits + 3) * one + 4 * ROWS * (n + n_target)))
@@ -103,7 +100,7 @@ def _sums(
     grams = zeros((n_splits + 1, n, n))  # the last one is of all images
     crosses: Any = None if within else zeros((n_splits + 1, n, n_target))
     powers: Any = None if within else zeros((n_splits + 1, n_target))
-    masked = [masked_categories(file.path) for file in (source, target)]
+    masked = [side.masked for side in (source, target)]
     with threadpool_limits(1, "blas"), one_torch_thread(device):
         for first in progress(range(0, n_samples, ROWS), "halves", None, "block"):
             last = min(first + ROWS, n_samples)
@@ -127,7 +124,7 @@ def _sums(
 def _arithmetic(device: str | None) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Zeros, and rows of a file: NumPy's, or PyTorch's, which are written the same from there on."""
     if device is None:
-        return np.zeros, LogitsFile.rows
+        return np.zeros, Logits.rows
     import torch
 
     return (

@@ -1,6 +1,7 @@
 """The documents keep together: links resolve, every stage has its page, hooks are the linters."""
 
 import re
+import runpy
 import unicodedata
 from pathlib import Path
 
@@ -76,10 +77,51 @@ def test_the_hooks_before_a_commit_are_the_linters_of_make():
 
 
 def test_what_is_checked_stands_in_one_script():
-    """Every job sets up Python and runs `.ci/run`; none has checks of its own."""
+    """Every job sets up Python and runs `.ci/run`, or what Make knows; none has checks of its own."""
     jobs = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]
     commands = {
         name: [step["run"] for step in job["steps"] if "run" in step] for name, job in jobs.items()
     }
     assert commands["locked"] == [".ci/run"]
+    assert commands["site"] == ["make site"]
     assert commands["lowest"] == ["pip install uv", "make lowest.txt", ".ci/run"]
+
+
+def test_the_page_of_rules_is_made_from_them():
+    """`python tools/document_rules.py` writes it."""
+    page = runpy.run_path(str(ROOT / "tools/document_rules.py"))["page"](ROOT)
+    assert (ROOT / "docs/rules.md").read_text() == page
+    rules = {
+        name
+        for file in (ROOT / "rules").glob("*.smk")
+        for name in re.findall(r"^rule (\w+):", file.read_text(), flags=re.M)
+    }
+    assert set(re.findall(r"^\| \[`(\w+)`\]", page, flags=re.M)) == rules
+
+
+def test_every_page_is_on_the_site():
+    """In mkdocs.yml's `nav`; the order is for people to choose."""
+    nav = (ROOT / "mkdocs.yml").read_text().partition("\nnav:\n")[2]
+    listed = re.findall(r"^ *- (?:.*: )?(\S+\.md)$", nav, flags=re.M)
+    pages = [page for page in listed if "/" not in page]
+    assert sorted(pages) == sorted(path.name for path in ROOT.glob("docs/*.md"))
+
+
+def test_the_site_leads_links_to_its_own_pages():
+    pytest.importorskip("mkdocs", reason="the site needs `pip install -e .[docs]`")
+    hooks = runpy.run_path(str(ROOT / "tools/mkdocs_hooks.py"))
+    text = (
+        "[`x`](../neuraldeps/moments.py#a) ![p](images/figure1.png) [up](../README.md#two-commands)\n"
+        "`[no](../a)` [there](https://a.b/c) [here](#d) [page](paper.md)\n```\n[no](../b)\n```\n"
+    )
+    assert hooks["relinked"](text, "docs/index.md") == (
+        "[`x`](files/neuraldeps/moments.py.md#a) ![p](images/figure1.png) "
+        "[up](tutorials/readme.md#two-commands)\n"
+        "`[no](../a)` [there](https://a.b/c) [here](#d) [page](paper.md)\n```\n[no](../b)\n```\n"
+    )
+    assert hooks["relinked"]("[a](docs/images/b.png) [c](LICENSE)", "README.md") == (
+        "[a](../images/b.png) [c](../files/LICENSE.md)"
+    )
+    shown = hooks["linked_files"]()
+    assert {"README.md", "notebooks/arrays.ipynb", "CHANGELOG.md", "Snakefile"} <= set(shown)
+    assert 'src="data:image/png;base64,' in shown["notebooks/arrays.ipynb"]

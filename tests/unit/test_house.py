@@ -1,6 +1,7 @@
 """The house keeps its own promises: names, pins, pictures and light imports."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+from neuraldeps import __version__
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -86,6 +89,30 @@ def test_conda_environments_hold_the_locked_versions(kind):
         assert version in locked()[name], name
 
 
+def test_the_version_stands_in_one_place_and_is_the_latest_that_the_changelog_has():
+    """`neuraldeps.__version__`: packages, stores and citations take theirs from it or agree with it."""
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    assert PROJECT["dynamic"] == ["version"]
+    assert setuptools["dynamic"]["version"] == {"attr": "neuraldeps.__version__"}
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    released = re.findall(
+        r"^## \[(\d.*)\] - (.+)$", (ROOT / "CHANGELOG.md").read_text(), flags=re.M
+    )
+    assert (citation["version"], citation["date-released"]) == released[0]
+    assert citation["version"] == __version__
+
+
+def test_the_development_container_is_set_up_by_make():
+    container = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text())
+    assert container["postCreateCommand"] == "make .venv/installed"
+    version = container["image"].rpartition(":")[2]
+    lowest = re.search(r"[\d.]+", PROJECT["requires-python"])[0]
+    assert [int(part) for part in version.split(".")] >= [int(part) for part in lowest.split(".")]
+    folder = "${containerWorkspaceFolder}/.venv/bin/python"
+    settings = container["customizations"]["vscode"]["settings"]
+    assert settings["python.defaultInterpreterPath"] == folder
+
+
 def test_the_container_is_built_from_the_lock_and_files_that_are_there():
     recipe = (ROOT / "envs/apptainer.def").read_text()
     files = re.search(r"^%files\n((?: .+\n)+)", recipe, flags=re.M)[1].splitlines()
@@ -117,7 +144,7 @@ def test_the_rule_graph_shows_every_rule():
     picture = (ROOT / "docs/images/rulegraph.svg").read_text()
     shown = set(re.findall(r">(\w+)</text>", picture))
     optional = {"extract_logits_part", "import_logits", "index_images", "index_balanced"}
-    optional |= {"compare_networks"}
+    optional |= {"compare_networks", "write_crate"}  # the latter is fed by all others, as `all` is
     assert {name for name, _, _ in rules()} - optional <= shown
 
 
@@ -221,6 +248,7 @@ FLOORS = [
     "robustness",
     "tables",
     "figures",
+    "notebook",
     "command",
 ]
 # longer than 400 lines, and why

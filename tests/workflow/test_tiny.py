@@ -4,11 +4,14 @@ import re
 import warnings
 from collections import Counter
 
+import jupytext
+import nbclient
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
 import yaml
+from rocrate.rocrate import ROCrate
 from safetensors.numpy import load_file
 
 from neuraldeps.stores.layouts import layout_of
@@ -113,6 +116,31 @@ def test_second_moments_are_numpys(tiny):
         moment = xr.open_zarr(tiny / f"results/moments/{names}.zarr")["second_moment"].values
         oracle = left.T @ right / len(left)
         np.testing.assert_allclose(moment, oracle, rtol=0, atol=1e-12 * np.abs(oracle).max())
+
+
+def test_the_crate_describes_every_store_and_file(tiny):
+    crate = ROCrate(tiny / "results")
+    parts = {part.id.rstrip("/") for part in crate.root_dataset["hasPart"]}
+    assert {str(path.relative_to(tiny / "results")) for path in stores(tiny)} <= parts
+    assert {"findings.md", "tables/table1.csv", "figures/figure1.png"} <= parts
+    assert all((tiny / "results" / part).exists() for part in parts)
+    made = {one["result"].id: one for one in crate.get_by_type("CreateAction")}
+    evaluation = made["dependencies/evaluation/resnet--resnet.zarr/"]
+    given = {one.id for one in evaluation["object"]}
+    assert {"moments/resnet--resnet.zarr/", "logits/resnet/test.zarr/"} <= given
+
+
+def test_the_notebook_of_a_run_runs(tiny):
+    notebook, folder = jupytext.read(ROOT / "notebooks/run.py"), tiny / "notebooks"
+    folder.mkdir()
+    resources = {"metadata": {"path": str(folder)}}
+    nbclient.NotebookClient(
+        notebook, timeout=120, startup_timeout=120, resources=resources
+    ).execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    shown = [output.get("data", {}) for output in outputs]
+    assert sum("image/png" in data for data in shown) == 3
+    assert not [output for output in outputs if output.get("name") == "stderr"]
 
 
 def test_every_solution_is_certified(tiny):

@@ -1,0 +1,158 @@
+"""A run described for archives: an RO-Crate of all stores and files, from the stores' own attributes."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import zarr
+from rocrate.model.contextentity import ContextEntity
+from rocrate.model.dataset import Dataset
+from rocrate.model.entity import Entity
+from rocrate.model.file import File
+from rocrate.rocrate import ROCrate
+
+from neuraldeps import __version__
+
+NAME = "ro-crate-metadata.json"
+ZARR = "application/vnd.zarr; version=3"
+FORMATS = {
+    ".csv": "text/csv",
+    ".json": "application/json",
+    ".md": "text/markdown",
+    ".parquet": "application/vnd.apache.parquet",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".tex": "text/x-tex",
+}
+PAPER = "https://arxiv.org/abs/2211.12339"
+
+
+def write_crate(results: str, outputs: Sequence[str], about: str) -> str:
+    """Describe what a run left: every store, what made it and from what, and the files beside them.
+
+    Parameters
+    ----------
+    results : str
+        Folder of the run's results, which is the crate's root.
+    outputs : sequence of str
+        The run's files that people read, with the folder.
+    about : str
+        What was run, in a sentence.
+
+    Returns
+    -------
+    str
+        Text of ``ro-crate-metadata.json``. Of the same files it is the same text: its date is the
+        day on which the last of them was written.
+
+    References
+    ----------
+    RO-Crate, https://w3id.org/ro/crate.
+    """
+    root, crate = Path(results), ROCrate()
+    stores = {
+        str(path.relative_to(root)): dict(zarr.open_group(path, mode="r").attrs)
+        for path in sorted(root.rglob("*.zarr"))
+        if not any(part.startswith(".") for part in path.parts)  # work in progress
+    }
+    files = sorted({str(Path(file).relative_to(root)) for file in outputs} - set(stores))
+    crate.name = "Neural dependencies: results of a run"
+    crate.description = about
+    crate.license = "No license is stated: ask who made these results."
+    crate.datePublished = _last_day([root / name for name in [*stores, *files]])
+    workflow = _add(
+        crate,
+        "#neural-dependencies",
+        ["SoftwareSourceCode", "ComputationalWorkflow"],
+        name="neural-dependencies",
+        version=__version__,
+        programmingLanguage="Snakemake",
+        citation={"@id": PAPER},
+    )
+    _add(
+        crate,
+        PAPER,
+        "ScholarlyArticle",
+        name="Neural Dependencies Emerging from Learning Massive Categories",
+    )
+    crate.mainEntity = workflow
+    entities = {
+        name: crate.add(
+            Dataset(
+                crate,
+                dest_path=name,
+                properties={
+                    "name": attrs["title"],
+                    "encodingFormat": ZARR,
+                    "identifier": attrs["fingerprint"],
+                },
+            )
+        )
+        for name, attrs in stores.items()
+    }
+    made = {attrs["fingerprint"]: entities[name] for name, attrs in stores.items()}
+    for name, attrs in stores.items():
+        _add_action(crate, workflow, name, attrs, made)["result"] = entities[name]
+    for name in files:
+        properties = {"name": name, "encodingFormat": FORMATS.get(Path(name).suffix)}
+        crate.add(File(crate, dest_path=name, properties=properties))
+    return json.dumps(crate.metadata.generate(), indent=1, ensure_ascii=False) + "\n"
+
+
+def _add(crate: ROCrate, name_in_crate: str, kind: str | list[str], **properties: Any) -> Entity:
+    """An entity that is no file, once."""
+    known = crate.dereference(name_in_crate)
+    return known or crate.add(
+        ContextEntity(crate, name_in_crate, properties={"@type": kind, **properties})
+    )
+
+
+def _add_action(
+    crate: ROCrate,
+    workflow: Entity,
+    name: str,
+    attrs: Mapping[str, Any],
+    made: Mapping[str, Entity],
+) -> Entity:
+    """What made a store: the rule, what it was given, its configuration, seed and versions."""
+    rule = _add(
+        crate,
+        f"#{attrs['made_by']}",
+        "HowToStep",
+        name=attrs["made_by"],
+        isPartOf={"@id": workflow.id},
+    )
+    given = [
+        made.get(fingerprint)
+        or _add(crate, f"#{fingerprint}", "CreativeWork", name=role, identifier=fingerprint)
+        for role, fingerprint in attrs["sources"].items()
+    ]
+    settings = {"config": attrs["config"]} | ({"seed": attrs["seed"]} if "seed" in attrs else {})
+    given += [
+        _add(
+            crate,
+            f"#{key}/{name}",
+            "PropertyValue",
+            name=key,
+            value=value if isinstance(value, int) else json.dumps(value, sort_keys=True),
+        )
+        for key, value in settings.items()
+    ]
+    tools = [
+        _add(crate, f"#{tool}-{version}", "SoftwareApplication", name=tool, version=version)
+        for tool, version in attrs["versions"].items()
+    ]
+    action = _add(
+        crate, f"#made/{name}", "CreateAction", name=f"{attrs['made_by']}: {attrs['title']}"
+    )
+    action["instrument"] = [rule, *tools]
+    action["object"] = list({one.id: one for one in given}.values())
+    return action
+
+
+def _last_day(paths: Sequence[Path]) -> str:
+    """The day, in UTC, on which the last of some files was written."""
+    last = max((path.stat().st_mtime for path in paths), default=0.0)
+    return datetime.fromtimestamp(last, UTC).date().isoformat()

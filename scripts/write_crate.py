@@ -1,0 +1,23 @@
+"""Write what a run made, from what and how, as an RO-Crate's metadata."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from neuraldeps.logs import job_log
+from neuraldeps.stores import aside
+from neuraldeps.tables.crate import write_crate
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(outputs: Sequence[str], crate: str, *, about: str) -> None:
+    text = write_crate(str(Path(crate).parent), outputs, about)
+    with aside(crate) as path:
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):
+        main(list(snakemake.input.outputs), snakemake.output.crate, about=snakemake.params.about)
