@@ -289,8 +289,8 @@ def evaluate(
 
     Notes
     -----
-    Memory: a shard of both stores and `ROWS` images twice, whatever the number of images; that of a
-    device is in `ScoringOnDevice`.
+    Memory: a shard of both stores and `ROWS` images twice, three times with several threads, whatever
+    the number of images; that of a device is in `ScoringOnDevice`.
 
     References
     ----------
@@ -324,9 +324,12 @@ def _add_on_threads(
     sums = Sums.zeros(len(candidates.targets), candidates.n_solutions)
     cuts = np.linspace(0, len(candidates.targets), 4 * n_threads + 1).astype(int)
     original_correct = n_labelled = 0
+    chunks = (
+        _chunk(f, g, None if pseudo_positives else given)
+        for f, g, given in _read(source, target, label)
+    )
     with ThreadPoolExecutor(n_threads) as pool:
-        for f, g, given in _read(source, target, label):
-            chunk = _chunk(f, g, None if pseudo_positives else given)
+        for chunk in _ahead(chunks) if n_threads > 1 else chunks:
             jobs = [
                 pool.submit(_add_targets, chunk, candidates, allowed, sums, begin, end)
                 for begin, end in pairwise(cuts)
