@@ -90,7 +90,8 @@ def notebook_as_markdown(file: Path) -> str:
                     f'<img alt="figure" src="data:image/png;base64,{data["image/png"].strip()}">'
                 )
             elif "text/html" in data:
-                parts.append(re.sub(r"\n\s*", " ", data["text/html"]))
+                table = data["text/html"].replace('<table border="1" class="dataframe">', "<table>")
+                parts.append(re.sub(r"\n\s*", " ", table))
             else:
                 parts.append(
                     f"```text\n{output.get('text', data.get('text/plain', '')).rstrip()}\n```"

@@ -52,8 +52,8 @@ def write_crate(results: str, outputs: Sequence[str], about: str) -> str:
     RO-Crate, https://w3id.org/ro/crate.
     """
     root, crate = Path(results), ROCrate()
-    stores = {
-        str(path.relative_to(root)): dict(zarr.open_group(path, mode="r").attrs)
+    stores: dict[str, dict[str, Any]] = {
+        str(path.relative_to(root)): zarr.open_group(path, mode="r").attrs.asdict()
         for path in sorted(root.rglob("*.zarr"))
         if not any(part.startswith(".") for part in path.parts)  # work in progress
     }
@@ -96,7 +96,8 @@ def write_crate(results: str, outputs: Sequence[str], about: str) -> str:
     for name, attrs in stores.items():
         _add_action(crate, workflow, name, attrs, made)["result"] = entities[name]
     for name in files:
-        properties = {"name": name, "encodingFormat": FORMATS.get(Path(name).suffix)}
+        encoding = FORMATS.get(Path(name).suffix, "application/octet-stream")
+        properties = {"name": name, "encodingFormat": encoding}
         crate.add(File(crate, dest_path=name, properties=properties))
     return json.dumps(crate.metadata.generate(), indent=1, ensure_ascii=False) + "\n"
 

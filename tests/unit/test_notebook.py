@@ -276,7 +276,7 @@ def test_a_notebook_is_its_script(script):
 def test_the_notebook_of_arrays_runs():
     notebook = jupytext.read(ROOT / "notebooks/arrays.py")
     client = nbclient.NotebookClient(
-        notebook, timeout=120, startup_timeout=120, resources={"metadata": {"path": str(ROOT)}}
+        notebook, timeout=300, startup_timeout=300, resources={"metadata": {"path": str(ROOT)}}
     )
     client.execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]

@@ -135,7 +135,7 @@ def test_the_notebook_of_a_run_runs(tiny):
     folder.mkdir()
     resources = {"metadata": {"path": str(folder)}}
     nbclient.NotebookClient(
-        notebook, timeout=120, startup_timeout=120, resources=resources
+        notebook, timeout=300, startup_timeout=300, resources=resources
     ).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     shown = [output.get("data", {}) for output in outputs]
