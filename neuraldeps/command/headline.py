@@ -82,12 +82,12 @@ def _share(row: Row) -> float | None:
 
 def _sentence(row: Row, random: float | None) -> str:
     source, target, share = row["source"], row["target"], _share(row)
-    among = f"of {target}'s {row['n_categories']} categories"
+    pair = target if source == target else f"{source} to {target}"
     if share is None:
-        return f"{source} to {target}: no category has inputs of its own to judge it by"
+        return f"{pair}: no category has inputs of its own to judge it by"
     where = "others" if source == target else f"of {source}'s"
     beside = f"; at random, {SIZE} others do so for {random:.0f} %" if random is not None else ""
     return (
-        f"{share:.0f} % {among} are within {LIMIT} % of a combination of at most {SIZE} {where}, "
+        f"{pair}: {share:.0f} % of {row['n_categories']} categories are within {LIMIT} % of a combination of at most {SIZE} {where}, "
         f"on inputs that it was not found on{beside}"
     )

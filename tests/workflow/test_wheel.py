@@ -14,7 +14,18 @@ import pandas as pd
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NOT_BUILT = (".*", "results", "logs", "data", "tests", "docs", "benchmarks", "build", "*.egg-info")
+NOT_BUILT = (
+    ".*",
+    "*.sif",
+    "results",
+    "logs",
+    "data",
+    "tests",
+    "docs",
+    "benchmarks",
+    "build",
+    "*.egg-info",
+)
 N, ROWS = 12, 300
 
 
@@ -37,6 +48,7 @@ def do(*words, folder, **environment):
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     """The wheel, built from the archive of the sources as an index would have them."""
+    pytest.importorskip("setuptools", minversion="77", reason="setuptools builds the wheel")
     folder = tmp_path_factory.mktemp("wheel")
     source = shutil.copytree(ROOT, folder / "source", ignore=shutil.ignore_patterns(*NOT_BUILT))
     build = "from setuptools import build_meta; print(build_meta.build_sdist('..'))"
@@ -101,7 +113,7 @@ def test_an_audit_outside_the_checkout(command, tmp_path):
         *("--cores", 2, "results/tables/table1.csv"),
         folder=tmp_path,
     )
-    assert "of mine's 12 categories are within 20 % of a combination of at most 4 others" in said
+    assert "% of 12 categories are within 20 % of a combination of at most 4 others" in said
     assert "out/results/tables " in said
     table = pd.read_csv(tmp_path / "out/results/tables/table1.csv")
     subset = table.set_index("estimator").loc["subset"]

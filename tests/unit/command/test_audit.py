@@ -148,7 +148,7 @@ def test_the_headline_is_of_the_best_four(tmp_path):
         rel_err_share_below_20=[3.2, 41.0],
     )
     within, between = headlines(tmp_path)
-    assert within.startswith("58 % of mine's 12 categories are within 20 % of a combination of at ")
+    assert within.startswith("mine: 58 % of 12 categories are within 20 % of a combination of at ")
     assert within.endswith("; at random, 4 others do so for 3 %")
     assert between == "other to mine: no category has inputs of its own to judge it by"
     assert [line.split("  ")[0] for line in places(tmp_path)] == [f"{tmp_path}/results/tables"]
@@ -159,7 +159,7 @@ def test_without_labels_the_headline_says_so(tmp_path):
         tmp_path, "table1_distribution", **ROWS_OF_TABLE, pseudo_rel_err_share_below_20=SHARES
     )
     within, _, note = headlines(tmp_path)
-    assert within.startswith("58 % of mine's 12 categories")
+    assert within.startswith("mine: 58 % of 12 categories are")
     assert note == UNLABELLED
 
 
