@@ -24,8 +24,6 @@ import stat
 import sys
 import time
 
-from fuse import FUSE, FuseOSError, Operations
-
 
 class Node:
     """A file or a folder: as programs see it, as the disk has it, and the writes in between."""
@@ -82,7 +80,7 @@ def apply(content, offset, data):
         content[offset : offset + len(data)] = data
 
 
-class Volatile(Operations):
+class Volatile:
     """The operations that libfuse asks for."""
 
     use_ns = True
@@ -96,6 +94,9 @@ class Volatile(Operations):
         self.is_off = False
         self.rng = random.Random(0)
 
+    def __call__(self, operation, *arguments):
+        return getattr(self, operation)(*arguments)
+
     # power
 
     def change(self, act, *arguments):
@@ -107,7 +108,7 @@ class Volatile(Operations):
                 if self.rng.random() < 0.5:  # it was done, but nobody has heard of it
                     act(*arguments)
                 self.cut()
-                raise FuseOSError(errno.EIO)
+                raise failure(errno.EIO)
         act(*arguments)
 
     def cut(self):
@@ -132,7 +133,7 @@ class Volatile(Operations):
     def getxattr(self, path, name, position=0):
         if path == "/" and name == "user.state":
             return json.dumps({"changes": self.n_changes, "is_off": self.is_off}).encode()
-        raise FuseOSError(errno.ENODATA)
+        raise failure(errno.ENODATA)
 
     def setxattr(self, path, name, value, options, position=0):
         if path == "/" and name == "user.cut":
@@ -141,25 +142,25 @@ class Volatile(Operations):
         elif path == "/" and name == "user.on":
             self.is_off, self.fuel = False, None
         else:
-            raise FuseOSError(errno.ENOTSUP)
+            raise failure(errno.ENOTSUP)
 
     # names
 
     def node(self, path):
         if self.is_off and path != "/":
-            raise FuseOSError(errno.EIO)
+            raise failure(errno.EIO)
         node = self.root
         for name in path.split("/")[1:]:
             if name:
                 if name not in node.names:
-                    raise FuseOSError(errno.ENOENT)
+                    raise failure(errno.ENOENT)
                 node = node.names[name]
         return node
 
     def parent(self, path):
         folder, _, name = path.rpartition("/")
         if self.is_off:
-            raise FuseOSError(errno.EIO)
+            raise failure(errno.EIO)
         return self.node(folder or "/"), name
 
     def name(self, *change):
@@ -175,7 +176,7 @@ class Volatile(Operations):
     def rmdir(self, path):
         folder, name = self.parent(path)
         if folder.names[name].names:
-            raise FuseOSError(errno.ENOTEMPTY)
+            raise failure(errno.ENOTEMPTY)
         self.change(self.name, (folder, name, None))
 
     def unlink(self, path):
@@ -186,9 +187,9 @@ class Volatile(Operations):
         (folder, name), (to, to_name) = self.parent(old), self.parent(new)
         node, there = folder.names[name], to.names.get(to_name)
         if there is not None and there.names:
-            raise FuseOSError(errno.ENOTEMPTY)
+            raise failure(errno.ENOTEMPTY)
         if there is not None and there.is_folder != node.is_folder:
-            raise FuseOSError(errno.EISDIR if there.is_folder else errno.ENOTDIR)
+            raise failure(errno.EISDIR if there.is_folder else errno.ENOTDIR)
         self.change(self.name, (to, to_name, node), (folder, name, None))
 
     def readdir(self, path, fh):
@@ -225,7 +226,7 @@ class Volatile(Operations):
 
     def file(self, fh):
         if self.is_off or fh not in self.open_files:
-            raise FuseOSError(errno.EIO)
+            raise failure(errno.EIO)
         return self.open_files[fh]
 
     def create(self, path, mode, fi=None):
@@ -270,6 +271,10 @@ class Volatile(Operations):
         return {"f_bsize": 4096, "f_frsize": 4096, "f_namemax": 255, **room}
 
 
+def failure(number):
+    return OSError(number, os.strerror(number))
+
+
 def put(names, name, node):
     if node is None:
         names.pop(name, None)
@@ -285,6 +290,8 @@ def keep(change):
 
 def mount(folder):
     """Serve a file system at a folder until it is unmounted."""
+    from fuse import FUSE  # which looks for libfuse where it is imported
+
     nothing_cached = {
         "attr_timeout": 0,
         "entry_timeout": 0,

@@ -15,6 +15,7 @@ from rocrate.rocrate import ROCrate
 from safetensors.numpy import load_file
 
 from neuraldeps.stores.layouts import layout_of
+from neuraldeps.stores.verify import verify_run
 from tests.workflow.conftest import HERE, ROOT, contents, snakemake
 
 
@@ -35,6 +36,12 @@ def written(tmp_path, change):
     path = tmp_path / "changed.yaml"
     path.write_text(yaml.safe_dump(config, sort_keys=False))
     return path
+
+
+def test_every_byte_is_what_was_published_and_made_from_what_is_there(tiny):
+    verdicts = verify_run(tiny / "results")
+    assert {verdict.path.suffix for verdict in verdicts} == {".zarr", ".safetensors"}
+    assert [str(verdict) for verdict in verdicts if not verdict.is_whole] == []
 
 
 def stores(folder):
