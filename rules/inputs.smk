@@ -331,6 +331,8 @@ def final_outputs():
     figures += [f"star/{source}--{target}" for source, target in PAIRS]
     outputs = expand("results/tables/table1{which}.csv", which=["", "_distribution"])
     outputs += ["results/tables/networks.csv", "results/findings.md"]
+    laid_out = [1] + [3] * bool(ROBUST_MODELS) + [2, 4] * bool(GENERAL_MODELS)
+    outputs += expand("results/tables/table{number}_paper.csv", number=laid_out)
     if config["theory"]["enabled"]:
         outputs += expand("results/tables/{name}.csv", name=["redundancy", "sparsity"])
     if STABILITY_PAIRS:

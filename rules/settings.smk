@@ -133,6 +133,17 @@ USED_PHOTO_SPLITS = [
     or (GENERAL_MODELS and split == GENERAL_SPLIT)
 ]
 
+# the tables as the paper lays them out: what stands for its method
+PAPER_CHOICE = in_order(config["tables"]["paper"])
+if PAPER_CHOICE["arm"] not in PENALISED:
+    raise WorkflowError(
+        f"tables.paper.arm is {PAPER_CHOICE['arm']!r}; it must be one of {', '.join(PENALISED)}"
+    )
+if PAPER_CHOICE["variant"] is None:
+    PAPER_CHOICE["variant"] = (
+        "literal" if "literal" in GENERAL["variants"] else GENERAL["default_variant"]
+    )
+
 # figures
 CHORD_MODEL = config["figures"]["chord"]["model"] or MODELS[0]
 # by the title of a figure's row, one curve per seed
@@ -170,3 +181,4 @@ wildcard_constraints:
     setting=one_of([*SETTINGS, SETTING_OF_ONE, BASELINE]),
     task="multiclass|balanced",
     trainings=one_of(CURVES),
+    number="[1-4]",

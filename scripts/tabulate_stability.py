@@ -13,7 +13,7 @@ from neuraldeps.tables.stability import (
     agreement_table,
     stability_table,
 )
-from neuraldeps.tables.writing import write_table
+from neuraldeps.tables.writing import FORMS, write_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -48,7 +48,7 @@ if __name__ == "__main__":
         main(
             list(snakemake.input.stability),
             list(snakemake.input.subsets),
-            {form: snakemake.output[f"stability_{form}"] for form in ("csv", "md", "tex")},
-            {form: snakemake.output[f"agreement_{form}"] for form in ("csv", "md", "tex")},
+            {form: snakemake.output[f"stability_{form}"] for form in FORMS},
+            {form: snakemake.output[f"agreement_{form}"] for form in FORMS},
             sizes=snakemake.params.sizes,
         )

@@ -20,7 +20,7 @@ from neuraldeps.robustness.significance import (
     right_images,
 )
 from neuraldeps.tables.paper import paper_backbone, paper_numbers
-from neuraldeps.tables.writing import Column
+from neuraldeps.tables.columns import Column
 
 SEEDS_TO_TEST = 5
 
