@@ -84,6 +84,52 @@ rule plot_star_panel:
         "../scripts/plot_star_panel.py"
 
 
+rule plot_galleries:
+    """Draw the categories of a pair with the best and with the most peculiar dependencies."""
+    input:
+        evaluation="results/dependencies/evaluation/{source}--{target}.zarr",
+        logits=f"results/logits/{{target}}/{TEST}.zarr",
+    output:
+        best_pages=report(
+            expand(
+                "results/figures/galleries/{{source}}--{{target}}_best{page}.png",
+                page=GALLERY_PAGES,
+            ),
+            caption="../report/galleries.rst",
+            category="Galleries",
+            subcategory="{source} to {target}",
+            labels={"gallery": "best"},
+        ),
+        peculiar_pages=report(
+            expand(
+                "results/figures/galleries/{{source}}--{{target}}_peculiar{page}.png",
+                page=GALLERY_PAGES,
+            ),
+            caption="../report/galleries.rst",
+            category="Galleries",
+            subcategory="{source} to {target}",
+            labels={"gallery": "peculiar"},
+        ),
+        best="results/figures/galleries/{source}--{target}_best.pdf",
+        peculiar="results/figures/galleries/{source}--{target}_peculiar.pdf",
+    log:
+        "logs/plot_galleries/{source}--{target}.log",
+    benchmark:
+        "logs/benchmarks/plot_galleries/{source}--{target}.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(20),
+    params:
+        fit=FIT,
+        test=TEST,
+        galleries=GALLERIES,
+    script:
+        "../scripts/plot_galleries.py"
+
+
 rule plot_correlation:
     """Draw |b_j| against w_j with the bar lambda/2 (Figure 3)."""
     input:

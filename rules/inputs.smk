@@ -353,6 +353,12 @@ def final_outputs():
     if GLYPH_SPLITS:
         figures += ["contact_sheet"]
         outputs += expand("results/images/{split}.zarr", split=SPLITS)
+    if GALLERY_PAGES:
+        outputs += [
+            f"results/figures/galleries/{source}--{target}_{kind}.pdf"
+            for source, target in PAIRS
+            for kind in ("best", "peculiar")
+        ]
     outputs += [
         f"results/diff/{first}--{second}.csv"
         for first, second in config["cards"]["diffs"]

@@ -2,13 +2,14 @@
 
 import functools
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Circle, PathPatch
@@ -53,6 +54,7 @@ RC: Any = {  # Matplotlib types the keys one by one
     "savefig.facecolor": PAPER,
     "lines.solid_capstyle": "round",
     "savefig.bbox": None,  # pyCirclize, once imported, crops every figure
+    "pdf.fonttype": 42,  # TrueType: publishers refuse Type 3
     "svg.fonttype": "path",
     "svg.hashsalt": "neural-dependencies",
 }
@@ -109,6 +111,27 @@ def save_figure(figure: Figure, png: str, svg: str) -> None:
         for path in (png, svg):
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             figure.savefig(path, dpi=DPI, metadata=metadata[path])
+
+
+def save_pages(pages: Sequence[Figure], pngs: Sequence[str], pdf: str) -> None:
+    """Write pages as a PNG each and as one PDF, without dates.
+
+    Parameters
+    ----------
+    pages : sequence of Figure
+        One per page.
+    pngs : sequence of str
+        Files to write, one per page.
+    pdf : str
+        File to write, with all pages.
+    """
+    Path(pdf).parent.mkdir(parents=True, exist_ok=True)
+    undated: Any = {"CreationDate": None}
+    with matplotlib.rc_context(RC), PdfPages(pdf, metadata=undated) as file:
+        for page, png in zip(pages, pngs, strict=True):
+            Path(png).parent.mkdir(parents=True, exist_ok=True)
+            page.savefig(png, dpi=DPI)
+            page.savefig(file, format="pdf")
 
 
 def pair_title(source: str, target: str) -> str:

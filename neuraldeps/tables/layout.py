@@ -93,7 +93,7 @@ def _table1(table: pd.DataFrame, choice: Choice) -> tuple[Grid, list[str]]:
         column = (group, _case(row["source"], row["target"]))
         for heading, metric in METRICS1.items():
             original = f"{pseudo}{metric}_original"
-            cell = Cell(row[pseudo + metric], original=row[original] if original in row else np.nan)
+            cell = Cell(row[pseudo + metric], original=row.get(original, np.nan))
             grid.put(RUN, heading, column, cell)
         names.append(f"{column[1]}: {row['category']} from {row['support_size']:.0f}")
     grid.columns.sort(key=lambda column: column[0], reverse=True)  # within comes first

@@ -28,7 +28,7 @@ NAMES = [
     "γάτα",
     "猫と犬",
     "قطة",
-    "◾ ▪ → − ± 😀 \U0001d400 \u0301",
+    "◾ ▪ → \N{MINUS SIGN} ± 😀 \U0001d400 \u0301",
     "an_unbroken_folder_name_of_a_photo_collection_2024_final_really_final",
     "LATIN CAPITAL LETTER A WITH GRAVE",
 ]

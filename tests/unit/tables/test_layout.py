@@ -89,7 +89,7 @@ def test_table_1_has_metrics_in_rows_and_cases_in_columns(estimator):
         "acc (original) (%)",
         "pos acc (original) (%)",
     ]
-    (frame, columns) = shown[0]
+    (_frame, columns) = shown[0]
     assert [column.group for column in columns.values()] == [
         "",
         "",

@@ -11,10 +11,10 @@ from neuraldeps.categories import Category
 from neuraldeps.dependencies.cases import choose_case, choose_cases, describe_case, read_case
 from neuraldeps.errors import InputError
 from neuraldeps.tables import dependencies as tables
+from neuraldeps.tables.columns import Column, display
 from neuraldeps.tables.dependency_notes import table1_notes
 from neuraldeps.tables.networks import NETWORKS, networks_table, top_accuracy
 from neuraldeps.tables.paper import paper_numbers
-from neuraldeps.tables.columns import Column, display
 from neuraldeps.tables.writing import write_table
 from tests.cards import card_with
 from tests.synthetic_results import CODES, NAMES, N, evaluation_store
