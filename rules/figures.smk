@@ -1,6 +1,6 @@
 # in:  results/dependencies/evaluation, results/dependencies, results/networks, results/images,
 #      the curves of all trainings, results/tables/table3.csv
-# out: results/figures/*.{png,svg}
+# out: results/figures/*.{png,svg,pdf}, results/figures/{star,graph,galleries}/
 
 
 rule plot_star:
@@ -393,3 +393,158 @@ rule plot_contact_sheet:
         seed=config["seed"],
     script:
         "../scripts/plot_contact_sheet.py"
+
+
+rule plot_accuracy_kept:
+    """Draw what is kept of the accuracy against the support size, beside what needs no search or training."""
+    input:
+        evaluations=[
+            f"results/dependencies/evaluation/{source}--{target}.zarr"
+            for source, target in PAIRS
+        ],
+        controls=[
+            f"results/controls/{source}--{target}.zarr"
+            for source, target in CONTROLLED_PAIRS
+        ],
+        control_evaluations=[
+            f"results/dependencies/evaluation/{source}--{target}.zarr"
+            for source, target in CONTROL_PAIRS
+            if not target.endswith("@planted")
+        ],
+    output:
+        svg=report(
+            "results/figures/accuracy_kept.svg",
+            caption="../report/accuracy_kept.rst",
+            category="Figures",
+            subcategory="All categories",
+            labels={"figure": "accuracy kept by support size"},
+        ),
+        png="results/figures/accuracy_kept.png",
+        pdf="results/figures/accuracy_kept.pdf",
+        column_png="results/figures/accuracy_kept_column.png",
+        column_pdf="results/figures/accuracy_kept_column.pdf",
+    log:
+        "logs/plot_accuracy_kept.log",
+    benchmark:
+        "logs/benchmarks/plot_accuracy_kept.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(20),
+    params:
+        test=TEST,
+    script:
+        "../scripts/plot_accuracy_kept.py"
+
+
+rule plot_accuracy_replaced:
+    """Draw every category's accuracy with its logit replaced against the original one."""
+    input:
+        evaluations=[
+            f"results/dependencies/evaluation/{source}--{target}.zarr"
+            for source, target in PAIRS
+        ],
+    output:
+        svg=report(
+            "results/figures/accuracy_replaced.svg",
+            caption="../report/accuracy_replaced.rst",
+            category="Figures",
+            subcategory="All categories",
+            labels={"figure": "original and replaced accuracy"},
+        ),
+        png="results/figures/accuracy_replaced.png",
+        pdf="results/figures/accuracy_replaced.pdf",
+        column_png="results/figures/accuracy_replaced_column.png",
+        column_pdf="results/figures/accuracy_replaced_column.pdf",
+    log:
+        "logs/plot_accuracy_replaced.log",
+    benchmark:
+        "logs/benchmarks/plot_accuracy_replaced.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(20),
+    params:
+        test=TEST,
+        estimator=config["figures"]["star"]["estimator"],
+        size=SHOWN_SIZE,
+    script:
+        "../scripts/plot_accuracy_replaced.py"
+
+
+rule plot_stability:
+    """Draw the stability of the best subsets over halves of the images against their error."""
+    input:
+        evaluations=[
+            f"results/dependencies/evaluation/{source}--{target}.zarr"
+            for source, target in STABILITY_PAIRS
+        ],
+        stability=[
+            f"results/stability/{source}--{target}.zarr"
+            for source, target in STABILITY_PAIRS
+        ],
+    output:
+        svg=report(
+            "results/figures/stability.svg",
+            caption="../report/figure_stability.rst",
+            category="Figures",
+            subcategory="All categories",
+            labels={"figure": "stability against error"},
+        ),
+        png="results/figures/stability.png",
+        pdf="results/figures/stability.pdf",
+        column_png="results/figures/stability_column.png",
+        column_pdf="results/figures/stability_column.pdf",
+    log:
+        "logs/plot_stability.log",
+    benchmark:
+        "logs/benchmarks/plot_stability.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(20),
+    params:
+        test=TEST,
+        size=SHOWN_SIZE,
+    script:
+        "../scripts/plot_stability.py"
+
+
+rule plot_graph:
+    """Draw who depends on whom in a network, by communities."""
+    input:
+        evaluation="results/dependencies/evaluation/{model}--{model}.zarr",
+    output:
+        svg=report(
+            "results/figures/graph/{model}.svg",
+            caption="../report/graph.rst",
+            category="Figures",
+            subcategory="Who depends on whom",
+            labels={"figure": "{model}"},
+        ),
+        png="results/figures/graph/{model}.png",
+        pdf="results/figures/graph/{model}.pdf",
+        column_png="results/figures/graph/{model}_column.png",
+        column_pdf="results/figures/graph/{model}_column.pdf",
+    log:
+        "logs/plot_graph/{model}.log",
+    benchmark:
+        "logs/benchmarks/plot_graph/{model}.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(20),
+    params:
+        estimator=config["figures"]["star"]["estimator"],
+        size=SHOWN_SIZE,
+        seed=config["seed"],
+    script:
+        "../scripts/plot_graph.py"

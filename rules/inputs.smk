@@ -328,7 +328,9 @@ def findings_tables():
 def final_outputs():
     """Every table, figure and set of images that the configuration asks for."""
     figures = ["figure1", "figure3", "figure4", "error_by_support", "share_within"]
+    figures += ["accuracy_kept", "accuracy_replaced"]
     figures += [f"star/{source}--{target}" for source, target in PAIRS]
+    figures += [f"graph/{source}" for source, target in PAIRS if source == target]
     outputs = expand("results/tables/table1{which}.csv", which=["", "_distribution"])
     outputs += ["results/tables/networks.csv", "results/findings.md"]
     laid_out = [1] + [3] * bool(ROBUST_MODELS) + [2, 4] * bool(GENERAL_MODELS)
@@ -337,6 +339,7 @@ def final_outputs():
         outputs += expand("results/tables/{name}.csv", name=["redundancy", "sparsity"])
     if STABILITY_PAIRS:
         outputs += expand("results/tables/{name}.csv", name=["stability", "agreement"])
+        figures += ["stability"]
     if CONTROLLED_PAIRS:
         outputs += expand("results/tables/{name}.csv", name=["controls", "planted"])
     if config["cards"]["enabled"]:

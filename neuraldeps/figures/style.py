@@ -22,6 +22,8 @@ from neuraldeps.palette import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
 
 Arguments = ParamSpec("Arguments")
 DPI = 200
+TWO_COLUMNS, ONE_COLUMN = 6.875, 3.25  # widths in a paper, inches
+WIDTHS = {"": TWO_COLUMNS, "column_": ONE_COLUMN}  # by what output files' names begin with
 INK, MUTED, FAINT, PAPER = "#22272e", "#6b7280", "#e5e7eb", "#ffffff"
 POSITIVE, NEGATIVE = BLUE, VERMILLION
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, VERMILLION, SKY)
@@ -111,6 +113,27 @@ def save_figure(figure: Figure, png: str, svg: str) -> None:
         for path in (png, svg):
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             figure.savefig(path, dpi=DPI, metadata=metadata[path])
+
+
+def save_widths(draw: Callable[[float], Figure], outputs: Mapping[str, str]) -> None:
+    """Write a figure as wide as two columns of a paper, and as wide as one, without dates.
+
+    Parameters
+    ----------
+    draw : callable
+        From a width in inches to a figure.
+    outputs : mapping of str to str
+        Files to write: ``png``, ``svg`` and ``pdf``, and as wide as one column ``column_png`` and
+        ``column_pdf``.
+    """
+    undated: Mapping[str, Any] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
+    for prefix, width in WIDTHS.items():
+        figure = draw(width)
+        with matplotlib.rc_context(RC):
+            for form, metadata in undated.items():
+                if path := outputs.get(prefix + form):
+                    Path(path).parent.mkdir(parents=True, exist_ok=True)
+                    figure.savefig(path, dpi=DPI, metadata=metadata)
 
 
 def save_pages(pages: Sequence[Figure], pngs: Sequence[str], pdf: str) -> None:
