@@ -15,15 +15,9 @@ rule plot_star:
             caption="../report/star.rst",
             category="Figures",
             subcategory="Figures 1 and 2",
-            labels={"figure": "{source} to {target}", "format": "PNG"},
+            labels={"figure": "{source} to {target}"},
         ),
-        svg=report(
-            "results/figures/star/{source}--{target}.svg",
-            caption="../report/star.rst",
-            category="Figures",
-            subcategory="Figures 1 and 2",
-            labels={"figure": "{source} to {target}", "format": "SVG"},
-        ),
+        svg="results/figures/star/{source}--{target}.svg",
     log:
         "logs/plot_star/{source}--{target}.log",
     benchmark:
@@ -57,15 +51,9 @@ rule plot_star_panel:
             caption="../report/figure1.rst",
             category="Figures",
             subcategory="Figures 1 and 2",
-            labels={"figure": "all pairs", "format": "PNG"},
+            labels={"figure": "all pairs"},
         ),
-        svg=report(
-            "results/figures/figure1.svg",
-            caption="../report/figure1.rst",
-            category="Figures",
-            subcategory="Figures 1 and 2",
-            labels={"figure": "all pairs", "format": "SVG"},
-        ),
+        svg="results/figures/figure1.svg",
     log:
         "logs/plot_star_panel.log",
     benchmark:
@@ -143,15 +131,9 @@ rule plot_correlation:
             caption="../report/figure3.rst",
             category="Figures",
             subcategory="Figure 3",
-            labels={"figure": "correlation and coefficient", "format": "PNG"},
+            labels={"figure": "correlation and coefficient"},
         ),
-        svg=report(
-            "results/figures/figure3.svg",
-            caption="../report/figure3.rst",
-            category="Figures",
-            subcategory="Figure 3",
-            labels={"figure": "correlation and coefficient", "format": "SVG"},
-        ),
+        svg="results/figures/figure3.svg",
     log:
         "logs/plot_correlation.log",
     benchmark:
@@ -176,15 +158,9 @@ rule plot_chord:
             caption="../report/figure4.rst",
             category="Figures",
             subcategory="Figure 4",
-            labels={"figure": "base and target categories", "format": "PNG"},
+            labels={"figure": "base and target categories"},
         ),
-        svg=report(
-            "results/figures/figure4.svg",
-            caption="../report/figure4.rst",
-            category="Figures",
-            subcategory="Figure 4",
-            labels={"figure": "base and target categories", "format": "SVG"},
-        ),
+        svg="results/figures/figure4.svg",
     log:
         "logs/plot_chord.log",
     benchmark:
@@ -212,15 +188,9 @@ rule plot_error_by_support:
             caption="../report/error_by_support.rst",
             category="Figures",
             subcategory="All categories",
-            labels={"figure": "error by support size", "format": "PNG"},
+            labels={"figure": "error by support size"},
         ),
-        svg=report(
-            "results/figures/error_by_support.svg",
-            caption="../report/error_by_support.rst",
-            category="Figures",
-            subcategory="All categories",
-            labels={"figure": "error by support size", "format": "SVG"},
-        ),
+        svg="results/figures/error_by_support.svg",
     log:
         "logs/plot_error_by_support.log",
     benchmark:
@@ -253,19 +223,9 @@ rule plot_share_within:
             subcategory="All categories",
             labels={
                 "figure": "share of categories within 10, 20 and 30 %",
-                "format": "PNG",
             },
         ),
-        svg=report(
-            "results/figures/share_within.svg",
-            caption="../report/share_within.rst",
-            category="Figures",
-            subcategory="All categories",
-            labels={
-                "figure": "share of categories within 10, 20 and 30 %",
-                "format": "SVG",
-            },
-        ),
+        svg="results/figures/share_within.svg",
     log:
         "logs/plot_share_within.log",
     benchmark:
@@ -294,15 +254,9 @@ rule plot_curves:
             caption="../report/training_curves.rst",
             category="Figures",
             subcategory="Training curves",
-            labels={"figure": "{trainings}", "format": "PNG"},
+            labels={"figure": "{trainings}"},
         ),
-        svg=report(
-            "results/figures/{trainings}_curves.svg",
-            caption="../report/training_curves.rst",
-            category="Figures",
-            subcategory="Training curves",
-            labels={"figure": "{trainings}", "format": "SVG"},
-        ),
+        svg="results/figures/{trainings}_curves.svg",
     log:
         "logs/plot_curves/{trainings}.log",
     benchmark:
@@ -333,15 +287,9 @@ rule plot_robustness:
             caption="../report/figure_robustness.rst",
             category="Figures",
             subcategory="Table 3",
-            labels={"figure": "theta and the pair's accuracy by arm", "format": "PNG"},
+            labels={"figure": "theta and the pair's accuracy by arm"},
         ),
-        svg=report(
-            "results/figures/table3.svg",
-            caption="../report/figure_robustness.rst",
-            category="Figures",
-            subcategory="Table 3",
-            labels={"figure": "theta and the pair's accuracy by arm", "format": "SVG"},
-        ),
+        svg="results/figures/table3.svg",
     log:
         "logs/plot_robustness.log",
     benchmark:
@@ -368,15 +316,9 @@ rule plot_contact_sheet:
             caption="../report/contact_sheet.rst",
             category="Figures",
             subcategory="Data set",
-            labels={"figure": "contact sheet", "format": "PNG"},
+            labels={"figure": "contact sheet"},
         ),
-        svg=report(
-            "results/figures/contact_sheet.svg",
-            caption="../report/contact_sheet.rst",
-            category="Figures",
-            subcategory="Data set",
-            labels={"figure": "contact sheet", "format": "SVG"},
-        ),
+        svg="results/figures/contact_sheet.svg",
     log:
         "logs/plot_contact_sheet.log",
     benchmark:
@@ -412,14 +354,14 @@ rule plot_accuracy_kept:
             if not target.endswith("@planted")
         ],
     output:
-        svg=report(
-            "results/figures/accuracy_kept.svg",
+        png=report(
+            "results/figures/accuracy_kept.png",
             caption="../report/accuracy_kept.rst",
             category="Figures",
             subcategory="All categories",
             labels={"figure": "accuracy kept by support size"},
         ),
-        png="results/figures/accuracy_kept.png",
+        svg="results/figures/accuracy_kept.svg",
         pdf="results/figures/accuracy_kept.pdf",
         column_png="results/figures/accuracy_kept_column.png",
         column_pdf="results/figures/accuracy_kept_column.pdf",
@@ -447,14 +389,14 @@ rule plot_accuracy_replaced:
             for source, target in PAIRS
         ],
     output:
-        svg=report(
-            "results/figures/accuracy_replaced.svg",
+        png=report(
+            "results/figures/accuracy_replaced.png",
             caption="../report/accuracy_replaced.rst",
             category="Figures",
             subcategory="All categories",
             labels={"figure": "original and replaced accuracy"},
         ),
-        png="results/figures/accuracy_replaced.png",
+        svg="results/figures/accuracy_replaced.svg",
         pdf="results/figures/accuracy_replaced.pdf",
         column_png="results/figures/accuracy_replaced_column.png",
         column_pdf="results/figures/accuracy_replaced_column.pdf",
@@ -488,14 +430,14 @@ rule plot_stability:
             for source, target in STABILITY_PAIRS
         ],
     output:
-        svg=report(
-            "results/figures/stability.svg",
+        png=report(
+            "results/figures/stability.png",
             caption="../report/figure_stability.rst",
             category="Figures",
             subcategory="All categories",
             labels={"figure": "stability against error"},
         ),
-        png="results/figures/stability.png",
+        svg="results/figures/stability.svg",
         pdf="results/figures/stability.pdf",
         column_png="results/figures/stability_column.png",
         column_pdf="results/figures/stability_column.pdf",
@@ -521,14 +463,14 @@ rule plot_graph:
     input:
         evaluation="results/dependencies/evaluation/{model}--{model}.zarr",
     output:
-        svg=report(
-            "results/figures/graph/{model}.svg",
+        png=report(
+            "results/figures/graph/{model}.png",
             caption="../report/graph.rst",
             category="Figures",
             subcategory="Who depends on whom",
             labels={"figure": "{model}"},
         ),
-        png="results/figures/graph/{model}.png",
+        svg="results/figures/graph/{model}.svg",
         pdf="results/figures/graph/{model}.pdf",
         column_png="results/figures/graph/{model}_column.png",
         column_pdf="results/figures/graph/{model}_column.pdf",

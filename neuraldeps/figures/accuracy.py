@@ -224,7 +224,7 @@ def plot_accuracy_replaced(
         f"with its logit replaced by {size} others, %",
     )
     entries: Mapping[str, Any] = {
-        f"1 and 10 categories ({estimator})": Line2D([], [], color=color, marker="o", linestyle=""),
+        f"categories, by area ({estimator})": Line2D([], [], color=color, marker="o", linestyle=""),
         "nothing lost": Line2D([], [], color=MUTED, linewidth=0.9),
     }
     add_legend(figure, entries, 2)

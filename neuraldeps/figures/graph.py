@@ -29,7 +29,6 @@ from neuraldeps.figures.style import (
     wrapped,
 )
 
-SHARE = 0.25  # of the logit's root mean square that a source carries at least, to be drawn
 SPACING = 1.0  # between neighbours in a community
 NAMED = 8  # communities, the largest, whose most used category is named
 GOLDEN = np.pi * (3 - np.sqrt(5))
@@ -158,6 +157,25 @@ def pack_disks(radii: np.ndarray, gap: float = 0.5) -> np.ndarray:
     return centres
 
 
+def strongest(graph: Dependencies) -> np.ndarray:
+    """The edge of every category's strongest source, the weakest of them first.
+
+    Parameters
+    ----------
+    graph : Dependencies
+        From `dependency_graph`.
+
+    Returns
+    -------
+    ndarray of int64
+        Positions of edges; a category without sources has none.
+    """
+    order = np.lexsort((-graph.share, graph.targets))
+    _, first = np.unique(graph.targets[order], return_index=True)
+    found = order[first]
+    return found[np.argsort(graph.share[found], kind="stable")]
+
+
 @styled
 def plot_graph(graph: Dependencies, title: str, *, width: float = TWO_COLUMNS) -> Figure:
     """Draw the graph: communities as disks of characters or dots, lines from categories to what they are made of.
@@ -207,8 +225,7 @@ def _caption(figure: Figure, graph: Dependencies, title: str, width: float) -> N
     lines = [
         f"{len(graph.names)} categories, {graph.community.max(initial=-1) + 1} communities; {share} of the "
         "dependencies stay inside one",
-        f"Lines: the {np.count_nonzero(graph.share >= SHARE)} sources that carry at least {100 * SHARE:.0f} % of a "
-        "logit, blue positive, vermillion negative",
+        "Lines: every category's strongest source, blue positive, vermillion negative, faint from another community",
     ]
     about = "\n".join(line if is_wide else wrapped(line, 60) for line in lines)
     figure.text(0.01, 1 - 0.05 / height, title, va="top", fontsize=9.5, weight="bold")
@@ -216,10 +233,9 @@ def _caption(figure: Figure, graph: Dependencies, title: str, width: float) -> N
 
 
 def _draw_edges(axes: Axes, graph: Dependencies, places: np.ndarray, unit: float) -> None:
-    shown = np.flatnonzero(graph.share >= SHARE)
-    shown = shown[np.argsort(graph.share[shown], kind="stable")]
+    shown = strongest(graph)
     inside = graph.community[graph.sources] == graph.community[graph.targets]
-    for within, alpha in ((False, 0.16), (True, 0.5)):
+    for within, alpha in ((False, 0.13), (True, 0.6)):
         edges = shown[inside[shown] == within]
         ends = np.stack([places[graph.sources[edges]], places[graph.targets[edges]]], axis=1)
         look: dict[str, Any] = {

@@ -12,16 +12,19 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.image import AxesImage
 from matplotlib.patches import Circle, PathPatch
 from matplotlib.patheffects import withStroke
 from matplotlib.textpath import TextPath
 from matplotlib.transforms import Affine2D
+from PIL import Image
 
 from neuraldeps.categories import Category
 from neuraldeps.palette import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
 
 Arguments = ParamSpec("Arguments")
 DPI = 200
+COLORS = 256  # of a PNG
 TWO_COLUMNS, ONE_COLUMN = 6.875, 3.25  # widths in a paper, inches
 WIDTHS = {"": TWO_COLUMNS, "column_": ONE_COLUMN}  # by what output files' names begin with
 INK, MUTED, FAINT, PAPER = "#22272e", "#6b7280", "#e5e7eb", "#ffffff"
@@ -98,6 +101,25 @@ def glyph_font() -> FontProperties:
     return FontProperties(fname=Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf"))
 
 
+def _write(figure: Figure, path: str) -> None:
+    """Write one file by its ending, without a date; PNG in a palette, a quarter as large.
+
+    Photos keep all their colours.
+    """
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    metadata: Mapping[str, Any] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+    ending = Path(path).suffix
+    figure.savefig(path, dpi=DPI, metadata=metadata.get(ending, {}))
+    has_photos = any(image.get_array().ndim == 3 for image in figure.findobj(AxesImage))  # type: ignore[union-attr]
+    if ending == ".png" and not has_photos:
+        with Image.open(path) as drawn:
+            few = drawn.convert("RGB").quantize(COLORS, dither=Image.Dither.NONE)
+            palette, corner = few.getpalette() or [], 3 * int(few.getpixel((0, 0)))  # type: ignore[arg-type]
+            palette[corner : corner + 3] = drawn.convert("RGB").getpixel((0, 0))  # type: ignore[misc]
+        few.putpalette(palette)  # so that white is white
+        few.save(path, optimize=True, dpi=(DPI, DPI))
+
+
 def save_figure(figure: Figure, png: str, svg: str) -> None:
     """Write PNG and SVG without dates, so that the same figure gives the same bytes.
 
@@ -109,10 +131,8 @@ def save_figure(figure: Figure, png: str, svg: str) -> None:
         Files to write.
     """
     with matplotlib.rc_context(RC):
-        metadata: Mapping[str, Mapping[str, Any]] = {png: {}, svg: {"Date": None}}
         for path in (png, svg):
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-            figure.savefig(path, dpi=DPI, metadata=metadata[path])
+            _write(figure, path)
 
 
 def save_widths(draw: Callable[[float], Figure], outputs: Mapping[str, str]) -> None:
@@ -126,14 +146,12 @@ def save_widths(draw: Callable[[float], Figure], outputs: Mapping[str, str]) -> 
         Files to write: ``png``, ``svg`` and ``pdf``, and as wide as one column ``column_png`` and
         ``column_pdf``.
     """
-    undated: Mapping[str, Any] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
     for prefix, width in WIDTHS.items():
         figure = draw(width)
         with matplotlib.rc_context(RC):
-            for form, metadata in undated.items():
+            for form in ("png", "svg", "pdf"):
                 if path := outputs.get(prefix + form):
-                    Path(path).parent.mkdir(parents=True, exist_ok=True)
-                    figure.savefig(path, dpi=DPI, metadata=metadata)
+                    _write(figure, path)
 
 
 def save_pages(pages: Sequence[Figure], pngs: Sequence[str], pdf: str) -> None:
@@ -152,8 +170,7 @@ def save_pages(pages: Sequence[Figure], pngs: Sequence[str], pdf: str) -> None:
     undated: Any = {"CreationDate": None}
     with matplotlib.rc_context(RC), PdfPages(pdf, metadata=undated) as file:
         for page, png in zip(pages, pngs, strict=True):
-            Path(png).parent.mkdir(parents=True, exist_ok=True)
-            page.savefig(png, dpi=DPI)
+            _write(page, png)
             page.savefig(file, format="pdf")
 
 

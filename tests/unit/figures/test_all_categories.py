@@ -18,7 +18,7 @@ from neuraldeps.figures.accuracy import (
     plot_accuracy_replaced,
 )
 from neuraldeps.figures.gallery import choose_gallery, plot_galleries, unlikeness
-from neuraldeps.figures.graph import SHARE, dependency_graph, lay_out, pack_disks, plot_graph
+from neuraldeps.figures.graph import dependency_graph, lay_out, pack_disks, plot_graph, strongest
 from neuraldeps.figures.stability import grouped_quartiles, plot_stability, stability_pairs
 from neuraldeps.figures.style import ONE_COLUMN, RC, TWO_COLUMNS, save_pages, save_widths
 from neuraldeps.stores import strings
@@ -223,7 +223,14 @@ def test_the_graph_has_the_stores_edges_and_finds_planted_communities():
         for one in figure.axes[0].collections
         if isinstance(one, LineCollection)
     ]
-    assert segments == [0, np.count_nonzero(found.share >= SHARE)]
+    assert segments == [0, N]
+    edges = strongest(found)
+    assert sorted(found.targets[edges]) == list(range(N))
+    assert all(
+        found.share[edge] == found.share[found.targets == found.targets[edge]].max()
+        for edge in edges
+    )
+    assert (np.diff(found.share[edges]) >= 0).all()
     assert "100 % of the dependencies stay inside one" in figure.texts[1].get_text()
 
 
