@@ -16,8 +16,12 @@ def main(
     evaluations: Sequence[str], outputs: Mapping[str, str], *, test: str, estimator: str, size: int
 ) -> None:
     stores = [open_store(path) for path in evaluations]
-    shown = {"test": test, "estimator": estimator, "size": size}
-    save_widths(lambda width: plot_accuracy_replaced(stores, width=width, **shown), outputs)
+    save_widths(
+        lambda width: plot_accuracy_replaced(
+            stores, test=test, estimator=estimator, size=size, width=width
+        ),
+        outputs,
+    )
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from neuraldeps.figures.panels import add_legend, make_panels, name_axes
 from neuraldeps.figures.style import INK, MUTED, ONE_COLUMN, TWO_COLUMNS, pair_title, styled
 
 QUANTILES = (0.25, 0.5, 0.75)
-NULLS = {  # what needs no search or no training, and how it is drawn
+NULLS: dict[str, dict[str, Any]] = {  # what needs no search or no training, and how it is drawn
     "nearest": {"linestyle": (0, (5, 1.5)), "marker": "s"},
     "random": {"linestyle": (0, (1, 1.2)), "marker": "o"},
     "untrained": {"linestyle": (0, (6, 1.5, 1, 1.5)), "marker": "^"},

@@ -248,13 +248,14 @@ def _draw_edges(axes: Axes, graph: Dependencies, places: np.ndarray, unit: float
 
 def _draw_categories(axes: Axes, graph: Dependencies, places: np.ndarray, unit: float) -> None:
     """Characters where categories are characters, dots elsewhere."""
-    if any(category.character is None for category in graph.names):
-        size = (0.5 * unit) ** 2
-        axes.scatter(*places.T, s=size, c=INK, edgecolors=PAPER, linewidths=0.04 * unit, zorder=4)
+    characters = [category.character for category in graph.names]
+    if None in characters:
+        look: dict[str, Any] = {"s": (0.5 * unit) ** 2, "c": INK, "edgecolors": PAPER}
+        axes.scatter(places[:, 0], places[:, 1], linewidths=0.04 * unit, zorder=4, **look)
         return
     paths = []
-    for category, place in zip(graph.names, places, strict=True):
-        path = TextPath((0, 0), category.character, size=100, prop=glyph_font())
+    for character, place in zip(characters, places, strict=True):
+        path = TextPath((0, 0), str(character), size=100, prop=glyph_font())
         box = path.get_extents()
         longest = max(box.width, box.height, 1e-9)
         scale = min(0.0075, 0.72 / longest)
@@ -262,7 +263,6 @@ def _draw_categories(axes: Axes, graph: Dependencies, places: np.ndarray, unit: 
         paths.append(path.transformed(move.scale(scale).translate(*place)))
     drawn = PathCollection(paths, facecolors=INK, linewidths=0, zorder=4)
     drawn.set_transform(axes.transData)
-    drawn.set_path_effects([])
     axes.add_collection(drawn)
 
 
@@ -274,8 +274,10 @@ def _name_communities(
     for number in range(min(NAMED, len(radii))):
         members = np.flatnonzero(graph.community == number)
         hub = members[np.argmax(uses[members])]
+        x, y = centres[number]
         axes.text(
-            *centres[number],
+            x,
+            y,
             wrapped(graph.names[hub].caption, 16, 2),
             ha="center",
             va="center",

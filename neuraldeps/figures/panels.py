@@ -74,9 +74,9 @@ def name_axes(figure: Figure, panels: Sequence[Axes], x: str, y: str) -> None:
     x, y : str
         What is along them.
     """
-    box = panels[0].get_gridspec().get_grid_positions(figure)
-    middle_x = (box[2][0] + box[3][-1]) / 2
-    middle_y = (box[0][-1] + box[1][0]) / 2
+    boxes = [axes.get_position() for axes in panels]
+    middle_x = (min(box.x0 for box in boxes) + max(box.x1 for box in boxes)) / 2
+    middle_y = (min(box.y0 for box in boxes) + max(box.y1 for box in boxes)) / 2
     width, height = figure.get_size_inches()
     figure.text(middle_x, 0.06 / height, x, ha="center", va="bottom", fontsize=8.5)
     figure.text(0.04 / width, middle_y, y, ha="left", va="center", rotation=90, fontsize=8.5)

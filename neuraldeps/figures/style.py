@@ -113,10 +113,11 @@ def _write(figure: Figure, path: str) -> None:
     has_photos = any(image.get_array().ndim == 3 for image in figure.findobj(AxesImage))  # type: ignore[union-attr]
     if ending == ".png" and not has_photos:
         with Image.open(path) as drawn:
-            few = drawn.convert("RGB").quantize(COLORS, dither=Image.Dither.NONE)
-            palette, corner = few.getpalette() or [], 3 * int(few.getpixel((0, 0)))  # type: ignore[arg-type]
-            palette[corner : corner + 3] = drawn.convert("RGB").getpixel((0, 0))  # type: ignore[misc]
-        few.putpalette(palette)  # so that white is white
+            pixels = drawn.convert("RGB")
+        few = pixels.quantize(COLORS, dither=Image.Dither.NONE)
+        palette = np.array(few.getpalette(), np.uint8).reshape(-1, 3)
+        palette[np.asarray(few)[0, 0]] = np.asarray(pixels)[0, 0]  # so that white is white
+        few.putpalette(palette.tobytes())
         few.save(path, optimize=True, dpi=(DPI, DPI))
 
 

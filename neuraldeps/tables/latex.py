@@ -117,7 +117,7 @@ def _printed(character: str) -> str | None:
         return SPECIAL[character]
     if character.isascii():
         return character if character.isprintable() else " "
-    base, *marks = unicodedata.normalize("NFD", character)
+    base, *marks = list(unicodedata.normalize("NFD", character))
     if not (base.isascii() and base.isalpha() and all(mark in ACCENTS for mark in marks)):
         return None
     for mark in marks:

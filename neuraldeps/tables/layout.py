@@ -49,7 +49,19 @@ class Grid:
     cells: dict[tuple[str, str], dict[tuple[str, str], Cell]] = field(default_factory=dict)
 
     def put(self, section: str, row: str, column: tuple[str, str], cell: Cell) -> None:
-        """Put a number into its place; rows and columns stand in the order of their first number."""
+        """Put a number into its place; rows and columns stand in the order of their first number.
+
+        Parameters
+        ----------
+        section : str
+            Whose numbers.
+        row : str
+            Heading of the row.
+        column : tuple of str
+            Group and heading of the column.
+        cell : Cell
+            The number.
+        """
         if column not in self.columns:
             self.columns.append(column)
         self.cells.setdefault((section, row), {})[column] = cell
@@ -278,8 +290,8 @@ def _pairs(paper: pd.DataFrame, by: list[str]) -> Iterator[tuple[str, str, dict[
     """Baseline and ours of the paper, by two columns."""
     for (first, second), rows in paper.groupby(by, sort=False):
         yield (
-            first,
-            second,
+            str(first),
+            str(second),
             {
                 row["variant"]: Cell(float(row["value"]), float(row["std"]))
                 for _, row in rows.iterrows()
