@@ -147,7 +147,7 @@ def plot_accuracy_kept(
             entries.setdefault(f"null: {name}", line)
         axes.set_xlim(0.5, sizes[-1] + 0.5)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    panels[0].set_ylim(0, 104)
+    panels[0].set_ylim(-3, 104)
     name_axes(
         figure, panels, "categories in the dependency, at most", "accuracy kept, % of the original"
     )
@@ -235,7 +235,7 @@ def _draw_pairs(
     axes: Axes, original: np.ndarray, replaced: np.ndarray, count: np.ndarray, color: str
 ) -> None:
     axes.plot([0, 100], [0, 100], color=MUTED, linewidth=0.9, zorder=1)
-    axes.scatter(original, replaced, s=3.0 * count, color=color, alpha=0.55, linewidths=0, zorder=2)
+    axes.scatter(original, replaced, s=2.0 * count, color=color, alpha=0.55, linewidths=0, zorder=2)
     n_categories = int(count.sum())
     if n_categories:
         kept = int(count[replaced >= original].sum())
