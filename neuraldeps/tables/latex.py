@@ -18,6 +18,7 @@ from neuraldeps.tables.columns import Column, display
 NEEDS = r"% needs \usepackage{array,booktabs,graphicx}"
 PAGE = 40  # lines of a part: one page of a two-column article
 NOTE = 120  # characters of a line of notes
+STRUT = r"\rule{0pt}{2.3ex}"  # between a rule and the first line of a heading
 HEADING = 14  # characters of a line of a heading
 PARAGRAPHS = {"dependency": (7, 36)}  # width in cm, characters in it
 PARAGRAPH = (3, 14)
@@ -146,6 +147,7 @@ def write_latex(
     notes : sequence of str
         Numbered, below.
     """
+    caption = re.sub(r"^Table \d[.:] ", "", caption)  # LaTeX counts
     numbered = [f"{number}. {note}" for number, note in enumerate(notes, 1)]
     floats: list[list[str]] = [[]]
     room = PAGE
@@ -249,7 +251,7 @@ def _heading(column: Column) -> str:
     """The heading in narrow lines, bottom lines aligned."""
     side = "r" if column.number else "l"
     lines = textwrap.wrap(column.heading, HEADING, break_long_words=False) or [""]
-    broken = r"\\".join(escape_latex(line) for line in lines)
+    broken = STRUT + r"\\".join(escape_latex(line) for line in lines)
     return escape_latex(column.heading) if len(lines) == 1 else rf"\shortstack[{side}]{{{broken}}}"
 
 

@@ -103,4 +103,4 @@ def test_groups_of_columns_have_headings_and_rules(tmp_path):
     text = a_table(tmp_path, 4)
     assert r"&  & \multicolumn{2}{c}{this network} \\" in text
     assert r"\cmidrule(lr){3-4}" in text
-    assert r"\shortstack[r]{rel err, all\\images (\%)}" in text
+    assert r"\shortstack[r]{\rule{0pt}{2.3ex}rel err, all\\images (\%)}" in text
