@@ -108,7 +108,7 @@ def plot_stability(
         )
         axes.axhline(0, color=MUTED, linewidth=0.8)
         entries = {"a category": dots, f"quartiles of {GROUPS} groups of like error": line}
-    panels[0].set_ylim(-0.25, 1.05)
+    panels[0].set_ylim(-0.15, 1.05)
     panels[0].set_xlim(left=0)
     name_axes(
         figure,
