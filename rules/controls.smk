@@ -118,20 +118,15 @@ rule tabulate_controls:
             subcategory="Controls",
             labels={"table": "controls", "format": "CSV"},
         ),
-        controls_md=report(
-            "results/tables/controls.md",
+        controls_html=report(
+            "results/tables/controls.html",
             caption="../report/controls.rst",
             category="Tables",
             subcategory="Controls",
-            labels={"table": "controls", "format": "Markdown"},
+            labels={"table": "controls", "format": "table to read"},
         ),
-        controls_tex=report(
-            "results/tables/controls.tex",
-            caption="../report/controls.rst",
-            category="Tables",
-            subcategory="Controls",
-            labels={"table": "controls", "format": "LaTeX"},
-        ),
+        controls_md="results/tables/controls.md",
+        controls_tex="results/tables/controls.tex",
         planted_csv=report(
             "results/tables/planted.csv",
             caption="../report/planted.rst",
@@ -139,20 +134,15 @@ rule tabulate_controls:
             subcategory="Controls",
             labels={"table": "planted", "format": "CSV"},
         ),
-        planted_md=report(
-            "results/tables/planted.md",
+        planted_html=report(
+            "results/tables/planted.html",
             caption="../report/planted.rst",
             category="Tables",
             subcategory="Controls",
-            labels={"table": "planted", "format": "Markdown"},
+            labels={"table": "planted", "format": "table to read"},
         ),
-        planted_tex=report(
-            "results/tables/planted.tex",
-            caption="../report/planted.rst",
-            category="Tables",
-            subcategory="Controls",
-            labels={"table": "planted", "format": "LaTeX"},
-        ),
+        planted_md="results/tables/planted.md",
+        planted_tex="results/tables/planted.tex",
     log:
         "logs/tabulate_controls.log",
     benchmark:

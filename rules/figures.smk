@@ -1,6 +1,6 @@
 # in:  results/dependencies/evaluation, results/dependencies, results/networks, results/images,
 #      the curves of all trainings, results/tables/table3.csv
-# out: results/figures/*.{png,svg}
+# out: results/figures/*.{png,svg,pdf}, results/figures/{star,graph,galleries}/
 
 
 rule plot_star:
@@ -15,15 +15,9 @@ rule plot_star:
             caption="../report/star.rst",
             category="Figures",
             subcategory="Figures 1 and 2",
-            labels={"figure": "{source} to {target}", "format": "PNG"},
+            labels={"figure": "{source} to {target}"},
         ),
-        svg=report(
-            "results/figures/star/{source}--{target}.svg",
-            caption="../report/star.rst",
-            category="Figures",
-            subcategory="Figures 1 and 2",
-            labels={"figure": "{source} to {target}", "format": "SVG"},
-        ),
+        svg="results/figures/star/{source}--{target}.svg",
     log:
         "logs/plot_star/{source}--{target}.log",
     benchmark:
@@ -57,15 +51,9 @@ rule plot_star_panel:
             caption="../report/figure1.rst",
             category="Figures",
             subcategory="Figures 1 and 2",
-            labels={"figure": "all pairs", "format": "PNG"},
+            labels={"figure": "all pairs"},
         ),
-        svg=report(
-            "results/figures/figure1.svg",
-            caption="../report/figure1.rst",
-            category="Figures",
-            subcategory="Figures 1 and 2",
-            labels={"figure": "all pairs", "format": "SVG"},
-        ),
+        svg="results/figures/figure1.svg",
     log:
         "logs/plot_star_panel.log",
     benchmark:
@@ -84,6 +72,52 @@ rule plot_star_panel:
         "../scripts/plot_star_panel.py"
 
 
+rule plot_galleries:
+    """Draw the categories of a pair with the best and with the most peculiar dependencies."""
+    input:
+        evaluation="results/dependencies/evaluation/{source}--{target}.zarr",
+        logits=f"results/logits/{{target}}/{TEST}.zarr",
+    output:
+        best_pages=report(
+            expand(
+                "results/figures/galleries/{{source}}--{{target}}_best{page}.png",
+                page=GALLERY_PAGES,
+            ),
+            caption="../report/galleries.rst",
+            category="Galleries",
+            subcategory="{source} to {target}",
+            labels={"gallery": "best"},
+        ),
+        peculiar_pages=report(
+            expand(
+                "results/figures/galleries/{{source}}--{{target}}_peculiar{page}.png",
+                page=GALLERY_PAGES,
+            ),
+            caption="../report/galleries.rst",
+            category="Galleries",
+            subcategory="{source} to {target}",
+            labels={"gallery": "peculiar"},
+        ),
+        best="results/figures/galleries/{source}--{target}_best.pdf",
+        peculiar="results/figures/galleries/{source}--{target}_peculiar.pdf",
+    log:
+        "logs/plot_galleries/{source}--{target}.log",
+    benchmark:
+        "logs/benchmarks/plot_galleries/{source}--{target}.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(20),
+    params:
+        fit=FIT,
+        test=TEST,
+        galleries=GALLERIES,
+    script:
+        "../scripts/plot_galleries.py"
+
+
 rule plot_correlation:
     """Draw |b_j| against w_j with the bar lambda/2 (Figure 3)."""
     input:
@@ -97,15 +131,9 @@ rule plot_correlation:
             caption="../report/figure3.rst",
             category="Figures",
             subcategory="Figure 3",
-            labels={"figure": "correlation and coefficient", "format": "PNG"},
+            labels={"figure": "correlation and coefficient"},
         ),
-        svg=report(
-            "results/figures/figure3.svg",
-            caption="../report/figure3.rst",
-            category="Figures",
-            subcategory="Figure 3",
-            labels={"figure": "correlation and coefficient", "format": "SVG"},
-        ),
+        svg="results/figures/figure3.svg",
     log:
         "logs/plot_correlation.log",
     benchmark:
@@ -130,15 +158,9 @@ rule plot_chord:
             caption="../report/figure4.rst",
             category="Figures",
             subcategory="Figure 4",
-            labels={"figure": "base and target categories", "format": "PNG"},
+            labels={"figure": "base and target categories"},
         ),
-        svg=report(
-            "results/figures/figure4.svg",
-            caption="../report/figure4.rst",
-            category="Figures",
-            subcategory="Figure 4",
-            labels={"figure": "base and target categories", "format": "SVG"},
-        ),
+        svg="results/figures/figure4.svg",
     log:
         "logs/plot_chord.log",
     benchmark:
@@ -166,15 +188,9 @@ rule plot_error_by_support:
             caption="../report/error_by_support.rst",
             category="Figures",
             subcategory="All categories",
-            labels={"figure": "error by support size", "format": "PNG"},
+            labels={"figure": "error by support size"},
         ),
-        svg=report(
-            "results/figures/error_by_support.svg",
-            caption="../report/error_by_support.rst",
-            category="Figures",
-            subcategory="All categories",
-            labels={"figure": "error by support size", "format": "SVG"},
-        ),
+        svg="results/figures/error_by_support.svg",
     log:
         "logs/plot_error_by_support.log",
     benchmark:
@@ -207,19 +223,9 @@ rule plot_share_within:
             subcategory="All categories",
             labels={
                 "figure": "share of categories within 10, 20 and 30 %",
-                "format": "PNG",
             },
         ),
-        svg=report(
-            "results/figures/share_within.svg",
-            caption="../report/share_within.rst",
-            category="Figures",
-            subcategory="All categories",
-            labels={
-                "figure": "share of categories within 10, 20 and 30 %",
-                "format": "SVG",
-            },
-        ),
+        svg="results/figures/share_within.svg",
     log:
         "logs/plot_share_within.log",
     benchmark:
@@ -248,15 +254,9 @@ rule plot_curves:
             caption="../report/training_curves.rst",
             category="Figures",
             subcategory="Training curves",
-            labels={"figure": "{trainings}", "format": "PNG"},
+            labels={"figure": "{trainings}"},
         ),
-        svg=report(
-            "results/figures/{trainings}_curves.svg",
-            caption="../report/training_curves.rst",
-            category="Figures",
-            subcategory="Training curves",
-            labels={"figure": "{trainings}", "format": "SVG"},
-        ),
+        svg="results/figures/{trainings}_curves.svg",
     log:
         "logs/plot_curves/{trainings}.log",
     benchmark:
@@ -287,15 +287,9 @@ rule plot_robustness:
             caption="../report/figure_robustness.rst",
             category="Figures",
             subcategory="Table 3",
-            labels={"figure": "theta and the pair's accuracy by arm", "format": "PNG"},
+            labels={"figure": "theta and the pair's accuracy by arm"},
         ),
-        svg=report(
-            "results/figures/table3.svg",
-            caption="../report/figure_robustness.rst",
-            category="Figures",
-            subcategory="Table 3",
-            labels={"figure": "theta and the pair's accuracy by arm", "format": "SVG"},
-        ),
+        svg="results/figures/table3.svg",
     log:
         "logs/plot_robustness.log",
     benchmark:
@@ -322,15 +316,9 @@ rule plot_contact_sheet:
             caption="../report/contact_sheet.rst",
             category="Figures",
             subcategory="Data set",
-            labels={"figure": "contact sheet", "format": "PNG"},
+            labels={"figure": "contact sheet"},
         ),
-        svg=report(
-            "results/figures/contact_sheet.svg",
-            caption="../report/contact_sheet.rst",
-            category="Figures",
-            subcategory="Data set",
-            labels={"figure": "contact sheet", "format": "SVG"},
-        ),
+        svg="results/figures/contact_sheet.svg",
     log:
         "logs/plot_contact_sheet.log",
     benchmark:
@@ -347,3 +335,158 @@ rule plot_contact_sheet:
         seed=config["seed"],
     script:
         "../scripts/plot_contact_sheet.py"
+
+
+rule plot_accuracy_kept:
+    """Draw what is kept of the accuracy against the support size, beside what needs no search or training."""
+    input:
+        evaluations=[
+            f"results/dependencies/evaluation/{source}--{target}.zarr"
+            for source, target in PAIRS
+        ],
+        controls=[
+            f"results/controls/{source}--{target}.zarr"
+            for source, target in CONTROLLED_PAIRS
+        ],
+        control_evaluations=[
+            f"results/dependencies/evaluation/{source}--{target}.zarr"
+            for source, target in CONTROL_PAIRS
+            if not target.endswith("@planted")
+        ],
+    output:
+        png=report(
+            "results/figures/accuracy_kept.png",
+            caption="../report/accuracy_kept.rst",
+            category="Figures",
+            subcategory="All categories",
+            labels={"figure": "accuracy kept by support size"},
+        ),
+        svg="results/figures/accuracy_kept.svg",
+        pdf="results/figures/accuracy_kept.pdf",
+        column_png="results/figures/accuracy_kept_column.png",
+        column_pdf="results/figures/accuracy_kept_column.pdf",
+    log:
+        "logs/plot_accuracy_kept.log",
+    benchmark:
+        "logs/benchmarks/plot_accuracy_kept.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(20),
+    params:
+        test=TEST,
+    script:
+        "../scripts/plot_accuracy_kept.py"
+
+
+rule plot_accuracy_replaced:
+    """Draw every category's accuracy with its logit replaced against the original one."""
+    input:
+        evaluations=[
+            f"results/dependencies/evaluation/{source}--{target}.zarr"
+            for source, target in PAIRS
+        ],
+    output:
+        png=report(
+            "results/figures/accuracy_replaced.png",
+            caption="../report/accuracy_replaced.rst",
+            category="Figures",
+            subcategory="All categories",
+            labels={"figure": "original and replaced accuracy"},
+        ),
+        svg="results/figures/accuracy_replaced.svg",
+        pdf="results/figures/accuracy_replaced.pdf",
+        column_png="results/figures/accuracy_replaced_column.png",
+        column_pdf="results/figures/accuracy_replaced_column.pdf",
+    log:
+        "logs/plot_accuracy_replaced.log",
+    benchmark:
+        "logs/benchmarks/plot_accuracy_replaced.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(20),
+    params:
+        test=TEST,
+        estimator=config["figures"]["star"]["estimator"],
+        size=SHOWN_SIZE,
+    script:
+        "../scripts/plot_accuracy_replaced.py"
+
+
+rule plot_stability:
+    """Draw the stability of the best subsets over halves of the images against their error."""
+    input:
+        evaluations=[
+            f"results/dependencies/evaluation/{source}--{target}.zarr"
+            for source, target in STABILITY_PAIRS
+        ],
+        stability=[
+            f"results/stability/{source}--{target}.zarr"
+            for source, target in STABILITY_PAIRS
+        ],
+    output:
+        png=report(
+            "results/figures/stability.png",
+            caption="../report/figure_stability.rst",
+            category="Figures",
+            subcategory="All categories",
+            labels={"figure": "stability against error"},
+        ),
+        svg="results/figures/stability.svg",
+        pdf="results/figures/stability.pdf",
+        column_png="results/figures/stability_column.png",
+        column_pdf="results/figures/stability_column.pdf",
+    log:
+        "logs/plot_stability.log",
+    benchmark:
+        "logs/benchmarks/plot_stability.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(20),
+    params:
+        test=TEST,
+        size=SHOWN_SIZE,
+    script:
+        "../scripts/plot_stability.py"
+
+
+rule plot_graph:
+    """Draw who depends on whom in a network, by communities."""
+    input:
+        evaluation="results/dependencies/evaluation/{model}--{model}.zarr",
+    output:
+        png=report(
+            "results/figures/graph/{model}.png",
+            caption="../report/graph.rst",
+            category="Figures",
+            subcategory="Who depends on whom",
+            labels={"figure": "{model}"},
+        ),
+        svg="results/figures/graph/{model}.svg",
+        pdf="results/figures/graph/{model}.pdf",
+        column_png="results/figures/graph/{model}_column.png",
+        column_pdf="results/figures/graph/{model}_column.pdf",
+    log:
+        "logs/plot_graph/{model}.log",
+    benchmark:
+        "logs/benchmarks/plot_graph/{model}.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(20),
+    params:
+        estimator=config["figures"]["star"]["estimator"],
+        size=SHOWN_SIZE,
+        seed=config["seed"],
+    script:
+        "../scripts/plot_graph.py"

@@ -222,20 +222,15 @@ rule tabulate_generalizability:
             subcategory="Table 2",
             labels={"table": "new categories", "format": "CSV"},
         ),
-        table2_md=report(
-            "results/tables/table2.md",
+        table2_html=report(
+            "results/tables/table2.html",
             caption="../report/table2.rst",
             category="Tables",
             subcategory="Table 2",
-            labels={"table": "new categories", "format": "Markdown"},
+            labels={"table": "new categories", "format": "table to read"},
         ),
-        table2_tex=report(
-            "results/tables/table2.tex",
-            caption="../report/table2.rst",
-            category="Tables",
-            subcategory="Table 2",
-            labels={"table": "new categories", "format": "LaTeX"},
-        ),
+        table2_md="results/tables/table2.md",
+        table2_tex="results/tables/table2.tex",
         table4_csv=report(
             "results/tables/table4.csv",
             caption="../report/table4.rst",
@@ -243,20 +238,15 @@ rule tabulate_generalizability:
             subcategory="Table 4",
             labels={"table": "base and new apart", "format": "CSV"},
         ),
-        table4_md=report(
-            "results/tables/table4.md",
+        table4_html=report(
+            "results/tables/table4.html",
             caption="../report/table4.rst",
             category="Tables",
             subcategory="Table 4",
-            labels={"table": "base and new apart", "format": "Markdown"},
+            labels={"table": "base and new apart", "format": "table to read"},
         ),
-        table4_tex=report(
-            "results/tables/table4.tex",
-            caption="../report/table4.rst",
-            category="Tables",
-            subcategory="Table 4",
-            labels={"table": "base and new apart", "format": "LaTeX"},
-        ),
+        table4_md="results/tables/table4.md",
+        table4_tex="results/tables/table4.tex",
     log:
         "logs/tabulate_generalizability.log",
     benchmark:

@@ -334,13 +334,18 @@ def findings_tables():
 def made_outputs():
     """Every table, figure and set of images that the configuration asks for."""
     figures = ["figure1", "figure3", "figure4", "error_by_support", "share_within"]
+    figures += ["accuracy_kept", "accuracy_replaced"]
     figures += [f"star/{source}--{target}" for source, target in PAIRS]
+    figures += [f"graph/{source}" for source, target in PAIRS if source == target]
     outputs = expand("results/tables/table1{which}.csv", which=["", "_distribution"])
     outputs += ["results/tables/networks.csv", "results/findings.md"]
+    laid_out = [1] + [3] * bool(ROBUST_MODELS) + [2, 4] * bool(GENERAL_MODELS)
+    outputs += expand("results/tables/table{number}_paper.csv", number=laid_out)
     if config["theory"]["enabled"]:
         outputs += expand("results/tables/{name}.csv", name=["redundancy", "sparsity"])
     if STABILITY_PAIRS:
         outputs += expand("results/tables/{name}.csv", name=["stability", "agreement"])
+        figures += ["stability"]
     if CONTROLLED_PAIRS:
         outputs += expand("results/tables/{name}.csv", name=["controls", "planted"])
     if config["cards"]["enabled"]:
@@ -357,6 +362,12 @@ def made_outputs():
     if GLYPH_SPLITS:
         figures += ["contact_sheet"]
         outputs += expand("results/images/{split}.zarr", split=SPLITS)
+    if GALLERY_PAGES:
+        outputs += [
+            f"results/figures/galleries/{source}--{target}_{kind}.pdf"
+            for source, target in PAIRS
+            for kind in ("best", "peculiar")
+        ]
     outputs += [
         f"results/diff/{first}--{second}.csv"
         for first, second in config["cards"]["diffs"]

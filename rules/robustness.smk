@@ -149,20 +149,15 @@ rule tabulate_robustness:
             subcategory="Table 3",
             labels={"table": "robustness", "format": "CSV"},
         ),
-        md=report(
-            "results/tables/table3.md",
+        html=report(
+            "results/tables/table3.html",
             caption="../report/table3.rst",
             category="Tables",
             subcategory="Table 3",
-            labels={"table": "robustness", "format": "Markdown"},
+            labels={"table": "robustness", "format": "table to read"},
         ),
-        tex=report(
-            "results/tables/table3.tex",
-            caption="../report/table3.rst",
-            category="Tables",
-            subcategory="Table 3",
-            labels={"table": "robustness", "format": "LaTeX"},
-        ),
+        md="results/tables/table3.md",
+        tex="results/tables/table3.tex",
     log:
         "logs/tabulate_robustness.log",
     benchmark:

@@ -164,8 +164,23 @@ USED_PHOTO_SPLITS = [
     or (GENERAL_MODELS and split == GENERAL_SPLIT)
 ]
 
+# the tables as the paper lays them out: what stands for its method
+PAPER_CHOICE = in_order(config["tables"]["paper"])
+if PAPER_CHOICE["arm"] not in PENALISED:
+    raise WorkflowError(
+        f"tables.paper.arm is {PAPER_CHOICE['arm']!r}; it must be one of {', '.join(PENALISED)}"
+    )
+if PAPER_CHOICE["variant"] is None:
+    PAPER_CHOICE["variant"] = (
+        "literal" if "literal" in GENERAL["variants"] else GENERAL["default_variant"]
+    )
+
 # figures
 CHORD_MODEL = config["figures"]["chord"]["model"] or MODELS[0]
+# support size of the figures that show one: the largest of Table 1's
+SHOWN_SIZE = config["tables"]["table1"]["support_size"][1]
+GALLERIES = in_order(config["figures"]["galleries"])
+GALLERY_PAGES = range(1, 1 - (-GALLERIES["n_categories"] // GALLERIES["per_page"]))
 # by the title of a figure's row, one curve per seed
 ARM_CURVES = {
     f"{model}, {arm}": [
@@ -201,3 +216,4 @@ wildcard_constraints:
     setting=one_of([*SETTINGS, SETTING_OF_ONE, BASELINE]),
     task="multiclass|balanced",
     trainings=one_of(CURVES),
+    number="[1-4]",

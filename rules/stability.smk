@@ -52,20 +52,15 @@ rule tabulate_stability:
             subcategory="Stability",
             labels={"table": "stability", "format": "CSV"},
         ),
-        stability_md=report(
-            "results/tables/stability.md",
+        stability_html=report(
+            "results/tables/stability.html",
             caption="../report/stability.rst",
             category="Tables",
             subcategory="Stability",
-            labels={"table": "stability", "format": "Markdown"},
+            labels={"table": "stability", "format": "table to read"},
         ),
-        stability_tex=report(
-            "results/tables/stability.tex",
-            caption="../report/stability.rst",
-            category="Tables",
-            subcategory="Stability",
-            labels={"table": "stability", "format": "LaTeX"},
-        ),
+        stability_md="results/tables/stability.md",
+        stability_tex="results/tables/stability.tex",
         agreement_csv=report(
             "results/tables/agreement.csv",
             caption="../report/agreement.rst",
@@ -73,20 +68,15 @@ rule tabulate_stability:
             subcategory="Stability",
             labels={"table": "agreement of pairs", "format": "CSV"},
         ),
-        agreement_md=report(
-            "results/tables/agreement.md",
+        agreement_html=report(
+            "results/tables/agreement.html",
             caption="../report/agreement.rst",
             category="Tables",
             subcategory="Stability",
-            labels={"table": "agreement of pairs", "format": "Markdown"},
+            labels={"table": "agreement of pairs", "format": "table to read"},
         ),
-        agreement_tex=report(
-            "results/tables/agreement.tex",
-            caption="../report/agreement.rst",
-            category="Tables",
-            subcategory="Stability",
-            labels={"table": "agreement of pairs", "format": "LaTeX"},
-        ),
+        agreement_md="results/tables/agreement.md",
+        agreement_tex="results/tables/agreement.tex",
     log:
         "logs/tabulate_stability.log",
     benchmark:

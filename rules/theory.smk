@@ -77,20 +77,15 @@ rule tabulate_theory:
             subcategory="Theory",
             labels={"table": "redundancy", "format": "CSV"},
         ),
-        redundancy_md=report(
-            "results/tables/redundancy.md",
+        redundancy_html=report(
+            "results/tables/redundancy.html",
             caption="../report/redundancy.rst",
             category="Tables",
             subcategory="Theory",
-            labels={"table": "redundancy", "format": "Markdown"},
+            labels={"table": "redundancy", "format": "table to read"},
         ),
-        redundancy_tex=report(
-            "results/tables/redundancy.tex",
-            caption="../report/redundancy.rst",
-            category="Tables",
-            subcategory="Theory",
-            labels={"table": "redundancy", "format": "LaTeX"},
-        ),
+        redundancy_md="results/tables/redundancy.md",
+        redundancy_tex="results/tables/redundancy.tex",
         sparsity_csv=report(
             "results/tables/sparsity.csv",
             caption="../report/sparsity.rst",
@@ -98,20 +93,15 @@ rule tabulate_theory:
             subcategory="Theory",
             labels={"table": "sparsity", "format": "CSV"},
         ),
-        sparsity_md=report(
-            "results/tables/sparsity.md",
+        sparsity_html=report(
+            "results/tables/sparsity.html",
             caption="../report/sparsity.rst",
             category="Tables",
             subcategory="Theory",
-            labels={"table": "sparsity", "format": "Markdown"},
+            labels={"table": "sparsity", "format": "table to read"},
         ),
-        sparsity_tex=report(
-            "results/tables/sparsity.tex",
-            caption="../report/sparsity.rst",
-            category="Tables",
-            subcategory="Theory",
-            labels={"table": "sparsity", "format": "LaTeX"},
-        ),
+        sparsity_md="results/tables/sparsity.md",
+        sparsity_tex="results/tables/sparsity.tex",
     log:
         "logs/tabulate_theory.log",
     benchmark:

@@ -21,7 +21,7 @@ def main(chord: str, png: str, svg: str) -> None:
     )
     subtitle = (
         f"CovLasso, at most {store.attrs['config']['support_size']} base categories per target; "
-        "arc length = |coefficient|"
+        "arc length = |coefficient|; grey serves none"
     )
     save_figure(plot_chord(Chords(base, targets, store.coef.values), title, subtitle), png, svg)
 

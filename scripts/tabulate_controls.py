@@ -17,7 +17,7 @@ from neuraldeps.tables.controls import (
     controls_table,
     planted_table,
 )
-from neuraldeps.tables.writing import write_table
+from neuraldeps.tables.writing import FORMS, write_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -73,8 +73,8 @@ if __name__ == "__main__":
                     strict=True,
                 )
             ),
-            {form: snakemake.output[f"controls_{form}"] for form in ("csv", "md", "tex")},
-            {form: snakemake.output[f"planted_{form}"] for form in ("csv", "md", "tex")},
+            {form: snakemake.output[f"controls_{form}"] for form in FORMS},
+            {form: snakemake.output[f"planted_{form}"] for form in FORMS},
             sizes=snakemake.params.sizes,
             split=snakemake.params.split,
             seed=snakemake.params.seed,

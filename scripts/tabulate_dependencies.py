@@ -10,7 +10,7 @@ from neuraldeps.logs import job_log
 from neuraldeps.stores import open_store
 from neuraldeps.tables import dependencies as tables
 from neuraldeps.tables.dependency_notes import distribution_notes, table1_notes
-from neuraldeps.tables.writing import write_table
+from neuraldeps.tables.writing import FORMS, write_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -86,8 +86,8 @@ if __name__ == "__main__":
             snakemake.input.evaluations,
             snakemake.input.cases,
             snakemake.input.paper,
-            {form: snakemake.output[form] for form in ("csv", "md", "tex")},
-            {form: snakemake.output[f"distribution_{form}"] for form in ("csv", "md", "tex")},
+            {form: snakemake.output[form] for form in FORMS},
+            {form: snakemake.output[f"distribution_{form}"] for form in FORMS},
             splits=(snakemake.params.fit, snakemake.params.test),
             support_size=snakemake.params.support_size,
             max_support=snakemake.params.max_support,

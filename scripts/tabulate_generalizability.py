@@ -8,7 +8,7 @@ import pandas as pd
 from neuraldeps.logs import job_log
 from neuraldeps.stores import open_store
 from neuraldeps.tables import generalizability as tables
-from neuraldeps.tables.writing import write_table
+from neuraldeps.tables.writing import FORMS, write_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -50,8 +50,8 @@ if __name__ == "__main__":
         main(
             snakemake.input.evaluations,
             snakemake.input.paper,
-            {form: snakemake.output[f"table2_{form}"] for form in ("csv", "md", "tex")},
-            {form: snakemake.output[f"table4_{form}"] for form in ("csv", "md", "tex")},
+            {form: snakemake.output[f"table2_{form}"] for form in FORMS},
+            {form: snakemake.output[f"table4_{form}"] for form in FORMS},
             dataset=snakemake.params.dataset,
             default=snakemake.params.default,
             split=snakemake.params.split,

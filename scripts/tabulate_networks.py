@@ -7,7 +7,7 @@ from neuraldeps.logs import job_log
 from neuraldeps.networks.card import NetworkCard
 from neuraldeps.stores import open_store
 from neuraldeps.tables.networks import NETWORKS, networks_notes, networks_table
-from neuraldeps.tables.writing import write_table
+from neuraldeps.tables.writing import FORMS, write_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -43,7 +43,7 @@ if __name__ == "__main__":
         main(
             snakemake.input.logits,
             snakemake.input.cards,
-            {form: snakemake.output[form] for form in ("csv", "md", "tex")},
+            {form: snakemake.output[form] for form in FORMS},
             models=snakemake.params.models,
             described=snakemake.params.described,
             test=snakemake.params.test,

@@ -9,7 +9,7 @@ from neuraldeps.logs import job_log
 from neuraldeps.robustness.penalty import describe_penalties
 from neuraldeps.stores import open_store
 from neuraldeps.tables.robustness import printable_table, shown_table, table3, table3_notes
-from neuraldeps.tables.writing import write_table
+from neuraldeps.tables.writing import FORMS, write_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -75,7 +75,7 @@ if __name__ == "__main__":
                 for number, model in enumerate(snakemake.params.models)
             },
             snakemake.input.paper,
-            {form: snakemake.output[form] for form in ("csv", "md", "tex")},
+            {form: snakemake.output[form] for form in FORMS},
             weight=snakemake.params.weight,
             finetune=snakemake.params.finetune,
             start_epochs=snakemake.params.start_epochs,

@@ -16,7 +16,7 @@ from neuraldeps.tables.stability import (
     seeds_table,
     stability_table,
 )
-from neuraldeps.tables.writing import write_table
+from neuraldeps.tables.writing import FORMS, write_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -60,8 +60,8 @@ if __name__ == "__main__":
         main(
             list(snakemake.input.stability),
             list(snakemake.input.subsets),
-            {form: snakemake.output[f"stability_{form}"] for form in ("csv", "md", "tex")},
-            {form: snakemake.output[f"agreement_{form}"] for form in ("csv", "md", "tex")},
+            {form: snakemake.output[f"stability_{form}"] for form in FORMS},
+            {form: snakemake.output[f"agreement_{form}"] for form in FORMS},
             sizes=snakemake.params.sizes,
             seed_groups=snakemake.params.seed_groups,
         )

@@ -14,7 +14,7 @@ from neuraldeps.tables.theory import (
     redundancy_table,
     sparsity_table,
 )
-from neuraldeps.tables.writing import write_table
+from neuraldeps.tables.writing import FORMS, write_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -56,8 +56,8 @@ if __name__ == "__main__":
             list(snakemake.input.redundancy),
             list(snakemake.input.cards),
             list(snakemake.input.sparsity),
-            {form: snakemake.output[f"redundancy_{form}"] for form in ("csv", "md", "tex")},
-            {form: snakemake.output[f"sparsity_{form}"] for form in ("csv", "md", "tex")},
+            {form: snakemake.output[f"redundancy_{form}"] for form in FORMS},
+            {form: snakemake.output[f"sparsity_{form}"] for form in FORMS},
             described=snakemake.params.described,
             sizes=snakemake.params.sizes,
         )

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 from neuraldeps.logs import job_log
 from neuraldeps.tables.findings import write_findings
+from neuraldeps.tables.pages import write_page
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
-def main(tables: Sequence[str], findings: str, *, about: str) -> None:
+def main(tables: Sequence[str], findings: str, page: str, *, about: str) -> None:
     write_findings({Path(table).stem: table for table in tables}, findings, about=about)
+    write_page(Path(findings).read_text("utf-8"), Path(page), "Findings")
 
 
 if __name__ == "__main__":
@@ -20,5 +22,6 @@ if __name__ == "__main__":
         main(
             list(snakemake.input.tables),
             snakemake.output.findings,
+            snakemake.output.page,
             about=snakemake.params.about,
         )

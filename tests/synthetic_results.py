@@ -78,6 +78,10 @@ def evaluation_store(source: str = "a", target: str = "a", dataset: str = "glyph
         ),
         "alpha_at_penalty": (("target_category", "penalty"), rng.uniform(0.1, 1, (N, 2))),
     }
+    variables |= {
+        f"{side}_second_moment": (f"{side}_category", rng.uniform(1, 4, N))
+        for side in ("target", "source")
+    }
     attrs = provenance("evaluate_dependencies", "Evaluation") | {
         "source": source,
         "target": target,

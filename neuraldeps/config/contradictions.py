@@ -223,6 +223,10 @@ def _generalizability(run: Run) -> Iterator[str]:
     if given.default_variant not in given.variants:
         known = _one_of(given.variants, "generalizability.variants")
         yield f"generalizability.default_variant is {given.default_variant!r}; it must be {known}"
+    shown = run.tables.paper.variant
+    if shown is not None and shown not in given.variants:
+        known = _one_of(given.variants, "generalizability.variants")
+        yield f"tables.paper.variant is {shown!r}; it must be {known}"
 
 
 def _learned(run: Run, split: str, models: list[str]) -> Iterator[str]:

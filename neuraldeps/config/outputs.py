@@ -98,10 +98,26 @@ class Table1(Block):
     )
 
 
+class Paper(Block):
+    """Tables 1 to 4 as the paper lays them out: what stands for its method."""
+
+    estimator: Estimator = Field(
+        "lasso", description="The estimator of Table 1; the paper's own method is the Lasso."
+    )
+    variant: str | None = Field(
+        None,
+        description="The variant of Tables 2 and 4, a key of generalizability.variants; null is literal, the paper read literally, or generalizability.default_variant where no variant has that name.",
+    )
+    arm: str = Field(
+        "literal", description="The arm of Table 3 that stands for the paper's regulariser."
+    )
+
+
 class Tables(Block):
     """What the tables show."""
 
     table1: Table1 = Field(default_factory=Table1)
+    paper: Paper = Field(default_factory=Paper)
 
 
 class Star(Block):
@@ -143,9 +159,29 @@ class Chord(Block):
     )
 
 
+class Galleries(Block):
+    """Galleries of star graphs: the categories of every ordered pair with the best and the most peculiar dependencies."""
+
+    n_categories: int = Field(
+        6,
+        ge=0,
+        description="Categories in each of a pair's two galleries, the best and the most peculiar; 0 leaves galleries out.",
+    )
+    per_page: int = Field(6, ge=1, description="Star graphs on a page, three side by side.")
+    support_size: int = Field(
+        4,
+        ge=1,
+        description="Number of source categories of each target, at most; covlasso.max_support where that is less.",
+    )
+    estimator: Estimator = Field(
+        "subset", description="The estimator whose dependencies are chosen and shown."
+    )
+
+
 class Figures(Block):
     """What the figures show."""
 
     star: Star = Field(default_factory=Star)
     correlation: Correlation = Field(default_factory=Correlation)
     chord: Chord = Field(default_factory=Chord)
+    galleries: Galleries = Field(default_factory=Galleries)

@@ -29,9 +29,13 @@ from neuraldeps.figures.style import (
 )
 
 RING = (82.0, 86.0)
-GLYPHS_AT, NAMES_AT, INSIDE, NODE = 90.5, 95.5, 53.0, 5.8
+GLYPHS_AT, NAMES_AT, INSIDE, NODE = 90.5, 95.5, 55.0, 5.8
 LIMIT = 105.0  # pyCirclize draws radii up to 100 and leaves a margin of 5
 GAP = 0.5
+LINKED, FREE = (
+    0.8,
+    0.3,
+)  # least widths of sectors that serve a target and of others, in even divisions
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ def arrange(coef: np.ndarray) -> np.ndarray:
     return everything[np.argsort(place, kind="stable")][:n_base]
 
 
-def sector_degrees(length: np.ndarray, total: float = 360.0, share: float = 0.55) -> tuple:
+def sector_degrees(length: np.ndarray, total: float = 360.0) -> tuple:
     """Degrees of every sector, and degrees per unit of coefficient.
 
     Parameters
@@ -81,15 +85,14 @@ def sector_degrees(length: np.ndarray, total: float = 360.0, share: float = 0.55
         Sum of absolute coefficients per base category.
     total : float
         Degrees of the whole ring, gaps taken off.
-    share : float
-        A sector is no narrower than this share of an even division.
 
     Returns
     -------
     ndarray, float
-        ``max(least, unit * length)`` with the unit that fills the ring.
+        ``max(least, unit * length)`` with the unit that fills the ring; `least` leaves room for a name
+        where there is a coefficient.
     """
-    least = share * total / len(length)
+    least = np.where(length > 0, LINKED, FREE) * total / len(length)
     if not length.any():
         return np.full(len(length), total / len(length)), 0.0
     low, high = 0.0, total / length.max()
@@ -120,10 +123,10 @@ def plot_chord(chords: Chords, title: str, subtitle: str) -> Figure:
     Figure
         The graph.
     """
-    size, header = 10.2, 0.3
+    size, header = 7.6, 0.45
     figure = Figure(figsize=(size, size + header))
     high = size / (size + header)
-    box = (0.18, 0.18 * high, 0.64, 0.64 * high)
+    box = (0.2, 0.2 * high, 0.6, 0.6 * high)
     ring_axes = figure.add_axes(box, projection="polar")
     order = arrange(chords.coef)
     coef, base = chords.coef[:, order], [chords.base[j] for j in order]
@@ -138,29 +141,25 @@ def plot_chord(chords: Chords, title: str, subtitle: str) -> Figure:
     axes.set(xlim=(-LIMIT, LIMIT), ylim=(-LIMIT, LIMIT), aspect="equal")
     _inside(axes, circos, coef, chords.targets, unit)
     _base_glyphs(axes, circos, base, coef)
-    figure.text(0.03, 0.975, title, fontsize=13, fontweight="bold", va="top")
-    figure.text(0.03, 0.95, subtitle, fontsize=9, color=MUTED, va="top")
+    figure.text(0.03, 0.975, title, fontsize=11, fontweight="bold", va="top")
+    figure.text(0.03, 0.945, subtitle, fontsize=7.5, color=MUTED, va="top")
     _legend(figure)
     return figure
 
 
 def _ring(circos: Circos, coef: np.ndarray, base: Sequence[Category], unit: float) -> None:
-    """Grey sectors with an arc of the coefficient's own length per target, names outside."""
-    n_linked = np.count_nonzero(coef, axis=0)
-    font = float(np.clip(620 / len(base), 4, 7.2))
+    """Grey sectors with an arc of the coefficient's own length per target; names of those that serve one."""
+    is_linked = coef.any(axis=0)
+    font = float(np.clip(420 / max(is_linked.sum(), 1), 5.5, 7.5))
     for j, sector in enumerate(circos.sectors):
         track = sector.add_track(RING)
         track.axis(fc=FAINT, ec="none")
         for start, end, value in arcs(coef[:, j], sector.size, unit):
             if value:
                 track.rect(start, end, fc=sign_color(value), ec=PAPER, lw=0.4)
-        sector.text(
-            wrapped(base[j].caption, 36, 1),
-            r=NAMES_AT,
-            orientation="vertical",
-            size=font,
-            color=INK if n_linked[j] else MUTED,
-        )
+        if is_linked[j]:
+            name = wrapped(base[j].caption, 28, 1)
+            sector.text(name, r=NAMES_AT, orientation="vertical", size=font, color=INK)
 
 
 def arcs(coef: np.ndarray, size: float, unit: float) -> list[tuple[float, float, float]]:
@@ -202,7 +201,7 @@ def _inside(
                 _ribbon(axes, first, last, at[t], sign_color(value))
     node = min(NODE, 0.2 * 2 * np.pi * INSIDE / len(targets))
     taken = [Bbox([position - node, position + node]) for position in at]
-    size = float(np.clip(68 / len(targets), 4, 6.8))
+    size = float(np.clip(58 / len(targets), 4.5, 5.8))
     for position, target in zip(at, targets, strict=True):
         draw_node(axes, position[0], position[1], node, target)
         taken.append(_target_name(axes, position, node, target, size, taken))
@@ -216,6 +215,7 @@ def _target_name(
     beside, below = np.array([inward[0] or 1, 0]), np.array([0, inward[1] or 1])
     is_beside = abs(position[0]) > 0.5 * np.hypot(*position)
     sides = (beside, below, beside + below) if is_beside else (below, beside + below, beside)
+    sides += (beside - below, below - beside)
     places = [(side, width) for side in sides for width in (16, 12, 24)]
     best, box = np.inf, Bbox.null()
     chosen: Text | None = None
@@ -317,11 +317,10 @@ def _ribbon(axes: Axes, first: float, last: float, node: np.ndarray, color: str)
 def _base_glyphs(axes: Axes, circos: Circos, base: Sequence[Category], coef: np.ndarray) -> None:
     for j, sector in enumerate(circos.sectors):
         character = base[j].character
-        if character is not None:
+        if character is not None and coef[:, j].any():
             x, y = _point(sector.x_to_rad(sector.center), GLYPHS_AT)
-            color = INK if coef[:, j].any() else MUTED
             em = float(np.clip(0.95 * GLYPHS_AT * np.radians(sector.size), 1.2, 5.5))
-            draw_glyph(axes, x, y, em, character, facecolor=color, clip_on=False)
+            draw_glyph(axes, x, y, em, character, facecolor=INK, clip_on=False)
 
 
 def _legend(figure: Figure) -> None:

@@ -51,6 +51,7 @@ def draw_star(
     estimator: str = "subset",
     split: str = "test",
     pictures: Mapping[str, np.ndarray] | None = None,
+    is_alone: bool = False,
 ) -> None:
     """Draw one dependency and, small in a corner, CovLasso's of the same category if it is another.
 
@@ -66,14 +67,16 @@ def draw_star(
         Where the accuracies in the title come from.
     pictures : mapping of str to ndarray, optional
         A picture per category code, for categories that are no characters.
+    is_alone : bool
+        Whether CovLasso's is left out.
     """
     shown = pictures or {}
     directions = _draw_graph(axes, case, estimator, shown)
     heights = [0.0, *(DISTANCE * np.sin(directions))]
     middle = (max(heights) + min(heights)) / 2
     axes.set(xlim=(-1.7, 1.7), ylim=(middle - 1.7, middle + 1.7), aspect="equal")
-    _title(axes, case, estimator, split)
-    if estimator not in WITH_PENALTY:
+    _title(axes, case, estimator, split, is_alone=is_alone)
+    if estimator not in WITH_PENALTY and not is_alone:
         _draw_papers(axes, case, split, shown)
 
 
@@ -158,13 +161,16 @@ def _name(axes: Axes, x: float, y: float, category: Category) -> None:
     )
 
 
-def _title(axes: Axes, case: Case, estimator: str, split: str) -> None:
+def _title(axes: Axes, case: Case, estimator: str, split: str, *, is_alone: bool) -> None:
     measured, original = case.metrics[split][estimator], case.original[split]
     words = ("top-1 kept", "pseudo-pos") if split in case.pseudo else ("acc", "pos")
     numbers = "   ".join(
         f"{short} {100 * measured[name]:.1f} ({100 * original[name]:.1f})"
         for short, name in zip(words, ("accuracy", "positive_accuracy"), strict=True)
     )
+    missed = measured["relative_error_positive"]
+    if is_alone and np.isfinite(missed):
+        numbers += f"   err {100 * missed:.1f} %"
     name = wrapped(case.category.caption, 50, 1)
     size = 10.5 * min(1, 32 / len(name))
     lines = (

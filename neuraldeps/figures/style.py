@@ -2,19 +2,22 @@
 
 import functools
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.image import AxesImage
 from matplotlib.patches import Circle, PathPatch
 from matplotlib.patheffects import withStroke
 from matplotlib.textpath import TextPath
 from matplotlib.transforms import Affine2D
+from PIL import Image
 
 from neuraldeps.categories import Category
 from neuraldeps.palette import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
@@ -22,6 +25,9 @@ from neuraldeps.stores import aside
 
 Arguments = ParamSpec("Arguments")
 DPI = 200
+COLORS = 256  # of a PNG
+TWO_COLUMNS, ONE_COLUMN = 6.875, 3.25  # widths in a paper, inches
+WIDTHS = {"": TWO_COLUMNS, "column_": ONE_COLUMN}  # by what output files' names begin with
 INK, MUTED, FAINT, PAPER = "#22272e", "#6b7280", "#e5e7eb", "#ffffff"
 POSITIVE, NEGATIVE = BLUE, VERMILLION
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, VERMILLION, SKY)
@@ -54,6 +60,7 @@ RC: Any = {  # Matplotlib types the keys one by one
     "savefig.facecolor": PAPER,
     "lines.solid_capstyle": "round",
     "savefig.bbox": None,  # pyCirclize, once imported, crops every figure
+    "pdf.fonttype": 42,  # TrueType: publishers refuse Type 3
     "svg.fonttype": "path",
     "svg.hashsalt": "neural-dependencies",
 }
@@ -95,6 +102,26 @@ def glyph_font() -> FontProperties:
     return FontProperties(fname=Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf"))
 
 
+def _write(figure: Figure, path: str) -> None:
+    """Write one file by its ending, without a date; PNG in a palette, a quarter as large.
+
+    Photos keep all their colours.
+    """
+    with aside(path) as work:
+        metadata: Mapping[str, Any] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+        ending = Path(path).suffix
+        figure.savefig(work, dpi=DPI, metadata=metadata.get(ending, {}))
+        has_photos = any(image.get_array().ndim == 3 for image in figure.findobj(AxesImage))  # type: ignore[union-attr]
+        if ending == ".png" and not has_photos:
+            with Image.open(work) as drawn:
+                pixels = drawn.convert("RGB")
+            few = pixels.quantize(COLORS, dither=Image.Dither.NONE)
+            palette = np.array(few.getpalette(), np.uint8).reshape(-1, 3)
+            palette[np.asarray(few)[0, 0]] = np.asarray(pixels)[0, 0]  # so that white is white
+            few.putpalette(palette.tobytes())
+            few.save(work, optimize=True, dpi=(DPI, DPI))
+
+
 def save_figure(figure: Figure, png: str, svg: str) -> None:
     """Write PNG and SVG without dates, so that the same figure gives the same bytes.
 
@@ -106,10 +133,50 @@ def save_figure(figure: Figure, png: str, svg: str) -> None:
         Files to write.
     """
     with matplotlib.rc_context(RC):
-        metadata: Mapping[str, Mapping[str, Any]] = {png: {}, svg: {"Date": None}}
         for path in (png, svg):
-            with aside(path) as work:
-                figure.savefig(work, dpi=DPI, metadata=metadata[path])
+            _write(figure, path)
+
+
+def save_widths(draw: Callable[[float], Figure], outputs: Mapping[str, str]) -> None:
+    """Write a figure as wide as two columns of a paper, and as wide as one, without dates.
+
+    Parameters
+    ----------
+    draw : callable
+        From a width in inches to a figure.
+    outputs : mapping of str to str
+        Files to write: ``png``, ``svg`` and ``pdf``, and as wide as one column ``column_png`` and
+        ``column_pdf``.
+    """
+    for prefix, width in WIDTHS.items():
+        figure = draw(width)
+        with matplotlib.rc_context(RC):
+            for form in ("png", "svg", "pdf"):
+                if path := outputs.get(prefix + form):
+                    _write(figure, path)
+
+
+def save_pages(pages: Sequence[Figure], pngs: Sequence[str], pdf: str) -> None:
+    """Write pages as a PNG each and as one PDF, without dates.
+
+    Parameters
+    ----------
+    pages : sequence of Figure
+        One per page.
+    pngs : sequence of str
+        Files to write, one per page.
+    pdf : str
+        File to write, with all pages.
+    """
+    undated: Any = {"CreationDate": None}
+    with (
+        matplotlib.rc_context(RC),
+        aside(pdf) as work,
+        PdfPages(work, metadata=undated) as file,
+    ):
+        for page, png in zip(pages, pngs, strict=True):
+            _write(page, png)
+            page.savefig(file, format="pdf")
 
 
 def pair_title(source: str, target: str) -> str:

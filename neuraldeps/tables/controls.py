@@ -10,8 +10,8 @@ import xarray as xr
 from neuraldeps.categories import categories
 from neuraldeps.controls.kinds import CONTROLS as KINDS
 from neuraldeps.controls.planting import NOISE, SIZES, Plan, coefficient_error_bound
+from neuraldeps.tables.columns import Column
 from neuraldeps.tables.dependencies import DISTRIBUTION, WITHIN, distribution_row
-from neuraldeps.tables.writing import Column
 
 SHOWN = ("refit", "subset")  # estimators
 CLAIM = 3 * NOISE  # relative root mean square error below which few sources are all there is

@@ -16,8 +16,8 @@ import xarray as xr
 
 from neuraldeps.dependencies.cases import Case
 from neuraldeps.estimators import ESTIMATORS, WITH_PENALTY
+from neuraldeps.tables.columns import Column
 from neuraldeps.tables.paper import PAPER_CATEGORIES, paper_backbone, paper_numbers
-from neuraldeps.tables.writing import Column
 
 WITHIN = (10, 20, 30)  # % of the logit
 PSEUDO = "pseudo_"  # of columns where the network's own top-1 stands for labels

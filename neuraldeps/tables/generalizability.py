@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from neuraldeps.tables.columns import DASH, Column
 from neuraldeps.tables.paper import paper_backbone, paper_numbers
-from neuraldeps.tables.writing import DASH, Column
 from neuraldeps.weight_penalties import BOUNDS, FORMULAS
 
 BASELINE = "baseline"

@@ -8,7 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from neuraldeps.networks.card import NetworkCard
-from neuraldeps.tables.writing import Column
+from neuraldeps.tables.columns import Column
 
 NETWORKS = {
     "model": Column("model"),

@@ -19,8 +19,8 @@ from neuraldeps.robustness.significance import (
     mcnemar,
     right_images,
 )
+from neuraldeps.tables.columns import Column
 from neuraldeps.tables.paper import paper_backbone, paper_numbers
-from neuraldeps.tables.writing import Column
 
 SEEDS_TO_TEST = 5
 

@@ -8,7 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from neuraldeps.stability.agreement import agreement
-from neuraldeps.tables.writing import Column
+from neuraldeps.tables.columns import Column
 
 STABILITY = {
     "source": Column("source"),

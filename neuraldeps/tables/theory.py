@@ -8,7 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from neuraldeps.networks.card import NetworkCard
-from neuraldeps.tables.writing import Column
+from neuraldeps.tables.columns import Column
 
 REDUNDANT = (0.01, 0.1)  # of err(0) / E[f_i^2]
 REDUNDANCY = {

@@ -49,6 +49,7 @@ def results(folder):
         splits[split] = {"csv": f"{split}.csv", "data_dir": "data/photos"}
     overlay = {"dataset": {"splits": splits}, "pairs": [list(pair) for pair in PAIRS]}
     overlay |= {stage: {"enabled": False} for stage in ("theory", "stability", "controls", "cards")}
+    overlay["figures"] = {"galleries": {"n_categories": 0}}
     (folder / "fewer.yaml").write_text(yaml.safe_dump(overlay))
     run = snakemake(folder, [CONFIG, folder / "fewer.yaml"])
     assert run.returncode == 0, run.stdout

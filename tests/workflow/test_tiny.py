@@ -16,6 +16,7 @@ from safetensors.numpy import load_file
 
 from neuraldeps.stores.layouts import layout_of
 from neuraldeps.stores.verify import verify_run
+from tests.unit.tables.test_latex import WARNING, compile_latex
 from tests.workflow.conftest import HERE, ROOT, contents, snakemake
 
 
@@ -267,7 +268,29 @@ def test_another_model_adds_its_own_jobs_and_pairs(tiny, tmp_path):
 def test_report_needs_nothing_but_the_results(tiny):
     run = snakemake(tiny, HERE / "tiny.yaml", "--report", "report.html")
     assert run.returncode == 0, run.stdout
-    assert "Table 1" in (tiny / "report.html").read_text()
+    text = (tiny / "report.html").read_text()
+    assert "Table 1" in text
+    assert len(text) < 10e6  # to mail; most of it is Snakemake's own page
+
+
+@pytest.mark.parametrize("engine", ["pdflatex", "lualatex"])
+def test_all_tables_compile_in_latex_without_a_warning(tiny, engine, tmp_path):
+    files = sorted((tiny / "results/tables").glob("*.tex"))
+    assert {f"table{number}_paper.tex" for number in range(1, 5)} < {file.name for file in files}
+    assert len(files) == 15
+    # floats fill the memory of an engine that may place none before the next page
+    log = compile_latex(engine, r"\clearpage ".join(file.read_text() for file in files), tmp_path)
+    assert WARNING.findall(log) == [], log
+    assert re.search(r"Output written on document\.pdf", log), log[-500:]
+
+
+def test_every_table_is_a_page_to_read_in_the_report(tiny):
+    pages = {file.stem for file in (tiny / "results/tables").glob("*.html")}
+    assert pages == {file.stem for file in (tiny / "results/tables").glob("*.csv")}
+    for name in pages:
+        text = (tiny / f"results/tables/{name}.html").read_text()
+        assert "<table>" in text, name
+        assert re.search(r"<td[^>]*>[^<]*[0-9a-z]", text), name
 
 
 def test_the_readmes_code_runs(tiny, monkeypatch, capsys):
