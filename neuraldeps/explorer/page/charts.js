@@ -1,0 +1,82 @@
+// Charts by Vega-Lite in the page's own colours, each with a table of what it shows.
+"use strict";
+
+(() => {
+  const { explorer } = window;
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+
+  /** Colours of the page, as they are now. */
+  explorer.colors = () => {
+    const style = getComputedStyle(document.documentElement);
+    const of = (name) => {
+      const probe = document.createElement("span");
+      probe.style.color = `var(--${name})`;
+      document.body.append(probe);
+      const found = getComputedStyle(probe).color;
+      probe.remove();
+      return found;
+    };
+    return {
+      ink: of("ink"),
+      muted: of("muted"),
+      line: of("line"),
+      paper: of("paper"),
+      positive: of("positive"),
+      negative: of("negative"),
+      accent: of("accent"),
+      font: style.getPropertyValue("--font"),
+    };
+  };
+
+  const config = () => {
+    const { ink, muted, line, font } = explorer.colors();
+    return {
+      background: null,
+      font,
+      view: { stroke: null },
+      axis: { labelColor: muted, titleColor: muted, gridColor: line, domainColor: line, tickColor: line, labelFontSize: 11, titleFontSize: 12, titleFontWeight: 400, titlePadding: 8 },
+      legend: { labelColor: ink, titleColor: muted, labelFontSize: 12, orient: "top", title: null, symbolSize: 90, symbolStrokeWidth: 2.5 },
+      header: { labelColor: ink, titleColor: muted },
+      text: { color: ink },
+      aria: false,
+    };
+  };
+
+  /** Draw a specification of Vega-Lite or Vega into a place; gives the view, which can be updated. */
+  explorer.draw = async (place, spec, options = {}) => {
+    const isVega = String(spec.$schema ?? "").includes("/vega/");
+    const { view } = await window.vegaEmbed(place, spec, {
+      mode: isVega ? "vega" : "vega-lite",
+      config: config(),
+      actions: false,
+      renderer: "svg",
+      defaultStyle: false,
+      tooltip: { theme: dark.matches ? "dark" : "light" },
+      ...options,
+    });
+    place.querySelectorAll("svg, canvas").forEach((one) => {
+      one.setAttribute("aria-hidden", "true");
+      one.setAttribute("focusable", "false");
+    });
+    return view;
+  };
+
+  /**
+   * A figure: a place for a chart, what it shows, and its numbers in a table that is made when it is opened.
+   * `rows` may be called again later: the table follows.
+   */
+  explorer.figure = (title, about, columns, rows) => {
+    const { element } = explorer;
+    const place = element("div", { class: "chart" });
+    const held = element("div", {});
+    const details = element("details", {}, element("summary", {}, "Numbers of this chart"), held);
+    const fill = () => {
+      if (details.open) held.replaceChildren(explorer.table(title, columns, rows()));
+    };
+    details.addEventListener("toggle", fill);
+    const node = element("figure", {}, element("figcaption", {}, element("h3", {}, title), element("p", {}, about)), place, details);
+    return { node, place, fill };
+  };
+
+  explorer.whenThemeChanges = (listener) => dark.addEventListener("change", listener);
+})();
