@@ -337,6 +337,8 @@ def final_outputs():
         outputs += expand("results/tables/{name}.csv", name=["stability", "agreement"])
     if CONTROLLED_PAIRS:
         outputs += expand("results/tables/{name}.csv", name=["controls", "planted"])
+    if config["explorer"]["enabled"]:
+        outputs += ["results/explorer"]
     if config["cards"]["enabled"]:
         outputs += [f"results/cards/{source}--{target}.csv" for source, target in PAIRS]
     if ROBUST_MODELS:

@@ -38,13 +38,13 @@
       element(
         "div",
         { class: "title" },
-        element("h2", {}, element("bdi", {}, categories.short(at)), " ", element("span", { class: "code" }, categories.code(at))),
-        categories.name(at) === categories.short(at) ? null : element("p", { class: "synonyms" }, element("bdi", {}, categories.name(at))),
+        element("h2", {}, element("bdi", {}, categories.caption(at)), " ", element("span", { class: "code" }, categories.code(at))),
+        !categories.name(at).includes(",") ? null : element("p", { class: "synonyms" }, element("bdi", {}, categories.name(at))),
         element("p", { class: "facts" }, facts.filter(Boolean).join(" · ")),
         known.flags.length ? element("ul", { class: "flags", "aria-label": "Flags" }, flagChips(known)) : null,
       ),
       samples
-        ? element("img", { class: "strip", src: samples, loading: "lazy", alt: "Further sample images of the category", style: `--n: ${explorer.index.images[at] - 1}` })
+        ? explorer.strip(samples, explorer.index.images[at] - 1, "Further sample images of the category")
         : null,
       element("div", { class: "steps" }, step(-1, "Previous category"), step(1, "Next category")),
     );
@@ -164,7 +164,7 @@
       "section",
       { class: "card worst" },
       element("h3", {}, `The ${explorer.count(n, "image")} that the best subset misses most`),
-      strip ? element("img", { class: "strip", src: strip, loading: "lazy", alt: "The images of the table below, from left to right", style: `--n: ${n}` }) : null,
+      strip ? explorer.strip(strip, n, "The images of the table below, from left to right") : null,
       explorer.table(
         "Missed most",
         [
@@ -180,20 +180,17 @@
   const panel = async (known, side, label) => {
     const { element } = explorer;
     const place = element("div", { class: "star" });
+    const sources = element("div", { class: "sources" });
     const numbers = element("div", { class: "numbers" });
-    const node = element("section", { class: "card panel", "aria-label": label }, place, numbers);
+    const node = element("section", { class: "card panel", "aria-label": label }, place, sources, numbers);
     const start = async (size) => {
       const draw = await explorer.star(place, known.at);
       const show = (size_) => {
         const terms = known.terms(side.estimator, size_);
+        sources.replaceChildren(explorer.table("Sources", TERMS, terms));
         numbers.replaceChildren(
-          explorer.table("Sources", TERMS, terms),
-          element(
-            "div",
-            {},
-            explorer.table("What it leaves", MEASURES, measureRows(known, side.estimator, size_)),
-            explorer.table("Missed by more than ε (Definition 1)", DEFINITION, definitionRows(known, side.estimator, size_)),
-          ),
+          explorer.table("What it leaves", MEASURES, measureRows(known, side.estimator, size_)),
+          explorer.table("Missed by more than ε (Definition 1)", DEFINITION, definitionRows(known, side.estimator, size_)),
         );
         return draw(terms);
       };
@@ -245,7 +242,7 @@
       encoding: {
         x: { field: "size", type: "quantitative", title: "at most this many others", scale: { domain: [Math.min(1, index.sizes[0]), last], nice: false }, axis: { tickMinStep: 1, grid: false } },
         y: { field: "error", type: "quantitative", title: "relative error", axis: { format: "%" }, scale },
-        color: { field: "who", type: "nominal", scale: { domain: who, range: colors }, legend: { columns: 0, labelLimit: 320 } },
+        color: { field: "who", type: "nominal", scale: { domain: who, range: colors }, legend: { columns: window.innerWidth < 520 ? 3 : 0, labelLimit: 320 } },
       },
       layer: [
         { data: { values }, mark: { type: "line", strokeWidth: 2.5, interpolate: "monotone" } },

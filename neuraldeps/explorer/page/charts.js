@@ -37,9 +37,15 @@
       axis: { labelColor: muted, titleColor: muted, gridColor: line, domainColor: line, tickColor: line, labelFontSize: 11, titleFontSize: 12, titleFontWeight: 400, titlePadding: 8 },
       legend: { labelColor: ink, titleColor: muted, labelFontSize: 12, orient: "top", title: null, symbolSize: 90, symbolStrokeWidth: 2.5 },
       header: { labelColor: ink, titleColor: muted },
-      text: { color: ink },
+      text: { color: ink, font },
       aria: false,
     };
+  };
+
+  // The page's own images and nothing else, without the question across origins that a page from a disk may not ask.
+  const loader = {
+    load: () => Promise.reject(new Error("charts have their data with them")),
+    sanitize: (url) => Promise.resolve({ href: url, crossOrigin: null }),
   };
 
   /** Draw a specification of Vega-Lite or Vega into a place; gives the view, which can be updated. */
@@ -51,6 +57,7 @@
       actions: false,
       renderer: "svg",
       defaultStyle: false,
+      loader,
       tooltip: { theme: dark.matches ? "dark" : "light" },
       ...options,
     });

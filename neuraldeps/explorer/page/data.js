@@ -32,12 +32,22 @@
     return found;
   };
 
+  /** A name in sentence case where it is a character's, as figures have it. */
+  const captionOf = (name, character) => {
+    if (character === null) return name;
+    const words = name.replace(" LETTER ", " ").split(" ");
+    const isCapital = words.includes("CAPITAL");
+    const [first, ...others] = words.map((word) => (isCapital && word.length === 1 ? word : word.toLowerCase()));
+    return [first.charAt(0).toUpperCase() + first.slice(1), ...others].join(" ");
+  };
+
   /** Read the index, and give names to what it has. */
   explorer.open = async () => {
     const index = await explorer.load("index");
     explorer.index = index;
     const { code, name } = index.categories;
     const characters = code.map((one) => (/^U\+[0-9A-F]{4,6}$/i.test(one) ? String.fromCodePoint(parseInt(one.slice(2), 16)) : null));
+    const captions = name.map((_, at) => captionOf(name[at].split(",")[0].trim() || code[at], characters[at]));
     const places = new Map(code.map((one, place) => [one, place]));
     const isUnique = places.size === code.length;
     explorer.categories = {
@@ -46,6 +56,7 @@
       name: (at) => name[at],
       short: (at) => name[at].split(",")[0].trim() || code[at],
       character: (at) => characters[at],
+      caption: (at) => captions[at],
       key: (at) => (isUnique ? code[at] : String(at)),
       find: (key) => {
         if (isUnique && places.has(key)) return places.get(key);
@@ -133,6 +144,16 @@
       explorer.index.pairs[pair].worst[at] ? `images/worst${pair}/${Math.floor(at / 100)}/${at}.webp` : null,
   };
 
+  /** A strip of n images in one file, shown with gaps between them. */
+  explorer.strip = (url, n, label) =>
+    explorer.element(
+      "div",
+      { class: "strip", role: "img", "aria-label": label },
+      Array.from({ length: n }, (_, at) =>
+        explorer.element("span", { style: `background-image: url("${url}"); background-size: ${100 * n}% 100%; background-position: ${n > 1 ? (100 * at) / (n - 1) : 0}% 0` }),
+      ),
+    );
+
   /** A picture of a category, or its character, in a tile. */
   explorer.tile = (at, kind = "small") => {
     const { element } = explorer;
@@ -149,6 +170,6 @@
       "a",
       { class: "category", href: explorer.state.link({ view: "category", category: explorer.categories.key(at), ...changes }) },
       explorer.tile(at),
-      explorer.element("bdi", {}, explorer.categories.short(at)),
+      explorer.element("bdi", {}, explorer.categories.caption(at)),
     );
 })();

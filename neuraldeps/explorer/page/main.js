@@ -16,7 +16,7 @@
         element("a", { href: explorer.state.link({ view: name, page: 1 }), "aria-current": state.view === name ? "page" : null }, explorer.views[name].title),
       ),
     );
-    const name = explorer.categories.short(explorer.categories.find(state.category));
+    const name = explorer.categories.caption(explorer.categories.find(state.category));
     const named = state.view === "category" || state.view === "compare";
     document.title = `${named ? `${name}, ` : ""}${explorer.views[state.view].title} · Neural dependencies`;
   };

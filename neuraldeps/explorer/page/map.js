@@ -46,7 +46,7 @@
     const values = Array.from({ length: categories.n }, (_, one) => ({
       ...place(map, one),
       category: one,
-      name: categories.short(one),
+      name: categories.caption(one),
       text: categories.character(one) ?? "●",
       color: palette[map.community[one] % palette.length],
     }));
@@ -154,13 +154,13 @@
           element("ul", { class: "plain" }, links.filter((edge) => edge.kind === kind).map((edge) => element("li", {}, explorer.categoryLink(of(edge), { view: "map" })))),
         );
       beside.replaceChildren(
-        element("h3", {}, element("a", { class: "category", href: explorer.state.link({ view: "category", category: categories.key(at) }) }, explorer.tile(at), element("bdi", {}, categories.short(at)))),
+        element("h3", {}, element("a", { class: "category", href: explorer.state.link({ view: "category", category: categories.key(at) }) }, explorer.tile(at), element("bdi", {}, categories.caption(at)))),
         element("p", { class: "note" }, `Community ${map.community[at] + 1}`),
         list("It depends on", (edge) => edge.from, "it depends on", "positive"),
         list("Depend on it", (edge) => edge.to, "depend on it", "negative"),
       );
       await view.data("edges", edges).data("chosen", chosen).runAsync();
-      explorer.say(`${categories.short(at)}: depends on ${map.sources[at].length}, ${links.length - map.sources[at].length} depend on it`);
+      explorer.say(`${categories.caption(at)}: depends on ${map.sources[at].length}, ${links.length - map.sources[at].length} depend on it`);
     };
     await show(state);
     return show;

@@ -30,11 +30,12 @@
     );
     const { color } = explorer.estimator(state.estimator);
     const y = { field: "pair", type: "nominal", sort: null, title: null, axis: { labelLimit: 260, ticks: false, domain: false, labelPadding: 8, labelFontSize: 12 } };
-    const x = (field) => ({ field, type: "quantitative", title: "relative error", axis: { format: "%" }, scale: { domainMin: 0 } });
+    const x = (field) => ({ field, type: "quantitative", title: "relative error", axis: { format: "%", tickCount: 8 }, scale: { domainMin: 0 } });
     const spec = {
       $schema: SCHEMA,
       width: "container",
       height: { step: 34 },
+      autosize: { type: "fit-x", contains: "padding" },
       data: { name: "pairs", values: now },
       layer: [
         { mark: { type: "bar", height: 3, color, opacity: 0.6 }, encoding: { y, x: x("low"), x2: { field: "high" } } },
@@ -125,11 +126,12 @@
       width: "container",
       height: 260,
       data: { name: "bins", values: now },
-      mark: { type: "bar", color: explorer.estimator(state.estimator).color, binSpacing: 1.5, cornerRadiusEnd: 2 },
+      mark: { type: "rect", color: explorer.estimator(state.estimator).color, opacity: 0.85, stroke: explorer.colors().paper, strokeWidth: 2 },
       encoding: {
-        x: { field: "from", type: "quantitative", bin: { binned: true, step: index.step }, title: "relative error", axis: { format: "%" }, scale: { domain: [0, 1 + index.step] } },
+        x: { field: "from", type: "quantitative", title: "relative error", axis: { format: "%", grid: false }, scale: { domain: [0, 1 + index.step] } },
         x2: { field: "to" },
-        y: { field: "n", type: "quantitative", title: "categories" },
+        y: { field: "n", type: "quantitative", title: "categories", scale: { domainMin: 0 } },
+        y2: { datum: 0 },
         tooltip: [{ field: "from", format: ".0%" }, { field: "n", title: "categories" }],
       },
     };

@@ -78,7 +78,7 @@
             "li",
             { id: `found${number}`, role: "option", "aria-selected": "false", on: { mousedown: (event) => event.preventDefault(), click: () => choose(at) } },
             explorer.tile(at),
-            element("bdi", {}, categories.short(at)),
+            element("bdi", {}, categories.caption(at)),
             element("span", { class: "code" }, categories.code(at)),
           ),
         ),

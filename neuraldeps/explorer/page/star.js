@@ -45,37 +45,29 @@
         type: "text",
         interactive: false,
         from: { data: "nodes" },
-        encode: { update: { x: { field: "lx" }, y: { field: "ly" }, text: { field: "label" }, fontSize: { field: "labelSize" }, fontWeight: { field: "weight" }, limit: { field: "limit" }, align: { field: "align" }, baseline: { field: "baseline" }, ...(kind === "halo" ? { stroke: { field: "paper" }, strokeWidth: { value: 4 }, strokeJoin: { value: "round" }, fill: { field: "paper" } } : { fill: { field: "ink" } }) } },
+        encode: { update: { x: { field: "lx" }, y: { field: "ly" }, text: { field: "label" }, fontSize: { field: "labelSize" }, limit: { field: "limit" }, align: { field: "align" }, baseline: { field: "baseline" }, ...(kind === "halo" ? { stroke: { field: "paper" }, strokeWidth: { value: 4 }, strokeJoin: { value: "round" }, fill: { field: "paper" } } : { fill: { field: "ink" } }) } },
       })),
     ],
-  };
-
-  const caption = (at) => {
-    const name = explorer.categories.short(at);
-    if (!explorer.categories.character(at)) return name;
-    const words = name.replace(" LETTER ", " ").split(" ");
-    const isCapital = words.includes("CAPITAL");
-    const lower = words.map((word) => (isCapital && word.length === 1 ? word : word.toLowerCase()));
-    return [lower[0].charAt(0).toUpperCase() + lower[0].slice(1), ...lower.slice(1)].join(" ");
   };
 
   /** Where everything stands, for a drawing so wide and high. */
   const laidOut = (target, terms, width, height) => {
     const colors = explorer.colors();
+    const { categories } = explorer;
     const isNarrow = width < 520;
     const n = terms.length;
     const reach = { x: width / 2 - (isNarrow ? 44 : 150), y: height / 2 - 58 };
     const around = Math.PI * Math.sqrt((reach.x ** 2 + reach.y ** 2) / 2) * 2;
-    const side = Math.max(13, Math.min(isNarrow ? 24 : 34, (0.4 * around) / Math.max(n, 1)));
-    const middle = isNarrow ? 30 : 42;
-    const [x, y] = [width / 2, height / 2 - 8];
+    const side = Math.max(13, Math.min(isNarrow ? 23 : 38, (0.4 * around) / Math.max(n, 1)));
+    const middle = isNarrow ? 27 : 46;
+    const [x, y] = [width / 2, height / 2];
     const largest = Math.max(...terms.map((term) => Math.abs(term.coef)), 1e-9);
     const look = (at) => ({
       category: at,
       name: explorer.categories.name(at),
-      label: caption(at),
+      label: categories.caption(at),
       url: explorer.picture(at) ?? "",
-      character: explorer.picture(at) ? "" : explorer.categories.character(at) ?? caption(at).slice(0, 2),
+      character: explorer.picture(at) ? "" : explorer.categories.character(at) ?? categories.caption(at).slice(0, 2),
       fill: colors.paper,
       ink: colors.ink,
       paper: colors.paper,
@@ -96,7 +88,6 @@
         color,
         coef,
         frame: 2,
-        weight: 400,
         labelSize: isNarrow ? 10 : 12,
         lx: isBeside ? node.x + Math.sign(cos) * (side + 7) : node.x,
         ly: isBeside ? node.y : node.y + Math.sign(sin) * (side + 6),
@@ -104,7 +95,7 @@
         baseline: isBeside ? "middle" : sin < 0 ? "bottom" : "top",
         limit: isBeside ? (cos > 0 ? width - node.x : node.x) - side - 9 : Math.max(46, Math.min(170, (0.85 * around) / n)),
       });
-      const share = n > 12 ? 0.66 : 0.56;
+      const share = n > 12 ? 0.66 : 0.58;
       edges.push({
         x,
         y,
@@ -127,13 +118,7 @@
       color: colors.ink,
       coef: "the target",
       frame: 2.5,
-      weight: 600,
-      labelSize: isNarrow ? 11 : 13,
-      lx: x,
-      ly: y + middle + 5,
-      align: "center",
-      baseline: "top",
-      limit: isNarrow ? 110 : 190,
+      label: "",
     });
     return { nodes, edges };
   };
@@ -141,7 +126,7 @@
   /** A star graph in a place; gives a function that shows another dependency in it. */
   explorer.star = async (place, target) => {
     const width = Math.max(280, Math.min(900, Math.floor(place.clientWidth)));
-    const height = width < 520 ? Math.round(1.15 * width) : 470;
+    const height = width < 520 ? Math.round(1.15 * width) : Math.round(Math.max(420, Math.min(620, 0.7 * width)));
     const view = await explorer.draw(place, { ...SPEC, width, height });
     view.addEventListener("click", (event, item) => {
       const at = item?.datum?.category;
