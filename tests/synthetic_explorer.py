@@ -67,8 +67,13 @@ def supports(rng, n: int, n_sizes: int) -> tuple[np.ndarray, np.ndarray]:
     """Supports and coefficients (estimator, target, size, slot): two share theirs, one has its own."""
     support = np.full((3, n, n_sizes, n_sizes), -1, np.int32)
     paths = [
-        (np.arange(n)[:, None] + 1 + rng.integers(0, max(1, (n - 1) // n_sizes), (n, 1))
-         + np.arange(n_sizes) * max(1, (n - 1) // n_sizes)) % n
+        (
+            np.arange(n)[:, None]
+            + 1
+            + rng.integers(0, max(1, (n - 1) // n_sizes), (n, 1))
+            + np.arange(n_sizes) * max(1, (n - 1) // n_sizes)
+        )
+        % n
         for _ in range(2)
     ]
     for k in range(n_sizes):
@@ -116,7 +121,10 @@ def evaluation(source: str, target: str, n: int, n_sizes: int, seed: int) -> xr.
         "original_accuracy": ("split", [0.95, 0.93]),
         "original_positive_accuracy": (("split", "target_category"), original),
         "n_samples": ("split", [4000, 4000]),
-        "n_positive": (("split", "target_category"), np.where(np.arange(n) == 3, 0, 40) * np.ones((2, 1), int)),
+        "n_positive": (
+            ("split", "target_category"),
+            np.where(np.arange(n) == 3, 0, 40) * np.ones((2, 1), int),
+        ),
     }
     coords = {
         "split": strings(["fit", "test"]),
@@ -168,11 +176,16 @@ def stability_store(n: int, sizes: list[int], rng) -> xr.Dataset:
 
 
 def controls_store(n: int, sizes: list[int], rng) -> xr.Dataset:
-    predictors = [(name, size) for name in ("random", "nearest") for size in sizes] + [("dense", n - 1)]
+    predictors = [(name, size) for name in ("random", "nearest") for size in sizes] + [
+        ("dense", n - 1)
+    ]
     axes = ("target_category", "predictor")
     error = rng.uniform(0.5, 1.2, (n, len(predictors)))
     return xr.Dataset(
-        {"relative_error_positive": (axes, error), "positive_accuracy": (axes, np.clip(1 - error, 0, 1))},
+        {
+            "relative_error_positive": (axes, error),
+            "positive_accuracy": (axes, np.clip(1 - error, 0, 1)),
+        },
         {
             "predictor": ("predictor", strings([name for name, _ in predictors])),
             "predictor_size": ("predictor", [size for _, size in predictors]),

@@ -62,9 +62,7 @@ def _block(pair: Pair, splits: dict[str, str]) -> dict[str, Any]:
         one: whole(pair.measure("accuracy", test, one) - original, CHANGE) for one in estimators
     }
     for name, array in DELTAS.items():
-        block[name] = {
-            one: whole(pair.measure(array, test, one, "epsilon")) for one in estimators
-        }
+        block[name] = {one: whole(pair.measure(array, test, one, "epsilon")) for one in estimators}
     block["alpha"] = short(judged["alpha"].transpose("target_category", "support_size").values)
     block["relative_alpha"] = short(
         judged["relative_alpha"].transpose("target_category", "support_size").values
@@ -89,7 +87,10 @@ def _dependencies(pair: Pair) -> dict[str, Any]:
     """
     axes = ("target_category", "support_size", "slot")
     support, coef = (
-        {one: pair.judged[name].sel(estimator=one).transpose(*axes).values for one in pair.estimators}
+        {
+            one: pair.judged[name].sel(estimator=one).transpose(*axes).values
+            for one in pair.estimators
+        }
         for name in ("support", "coef")
     )
     n_targets = pair.judged.sizes["target_category"]

@@ -167,9 +167,7 @@ def _write_samples(
     return shown if any(shown) else []
 
 
-def _write_worst(
-    folder: Path, pictures: Pictures | None, number: int, pair: Pair
-) -> list[int]:
+def _write_worst(folder: Path, pictures: Pictures | None, number: int, pair: Pair) -> list[int]:
     """Write of every category the images that its dependency misses most; how many each has."""
     if pictures is None or pair.cards is None:
         return []

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,7 @@ class Pictures:
         label = coords["label"].values
         order = np.argsort(label, kind="stable")
         begins = np.searchsorted(label[order], np.arange(coords.sizes["category"] + 1))
-        self._rows = [order[a:b] for a, b in zip(begins[:-1], begins[1:], strict=True)]
+        self._rows = [order[a:b] for a, b in pairwise(begins)]
 
     def of_category(self, category: int, n: int) -> list[int]:
         """The first images of a category.

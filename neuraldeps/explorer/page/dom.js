@@ -47,7 +47,7 @@ window.explorer = {};
       );
     return element(
       "div",
-      { class: "scroll", tabindex: 0, role: "region", "aria-label": caption },
+      { class: "scroll", tabindex: 0, role: "group", "aria-label": caption },
       element(
         "table",
         attributes,

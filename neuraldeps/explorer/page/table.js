@@ -120,7 +120,7 @@
     return [
       element(
         "div",
-        { class: "scroll", role: "region", tabindex: 0, "aria-label": "Categories" },
+        { class: "scroll", role: "group", tabindex: 0, "aria-label": "Categories" },
         element("table", { class: "all" }, element("caption", { class: "hidden" }, "Categories"), element("thead", {}, element("tr", {}, columns.map(head))), element("tbody", {}, shown.map((at) => element("tr", {}, columns.map((column) => cell(column, at)))))),
       ),
       element("p", { class: "pages" }, turn(page - 1, "Previous page", "‹"), ` ${page} of ${pages} `, turn(page + 1, "Next page", "›")),
