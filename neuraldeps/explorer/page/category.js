@@ -38,7 +38,7 @@
       element(
         "div",
         { class: "title" },
-        element("h2", {}, element("bdi", {}, categories.caption(at)), " ", element("span", { class: "code" }, categories.code(at))),
+        element("h2", {}, element("bdi", {}, categories.caption(at)), " ", explorer.picture(at) && categories.character(at) ? element("bdi", { class: "glyph" }, categories.character(at)) : null, " ", element("span", { class: "code" }, categories.code(at))),
         !categories.name(at).includes(",") ? null : element("p", { class: "synonyms" }, element("bdi", {}, categories.name(at))),
         element("p", { class: "facts" }, facts.filter(Boolean).join(" · ")),
         known.flags.length ? element("ul", { class: "flags", "aria-label": "Flags" }, flagChips(known)) : null,
@@ -233,7 +233,7 @@
     const highest = Math.min(1.5, Math.max(...[...values, ...nulls].map((row) => row.error), 0.1));
     const scale = { domain: [0, highest], clamp: true };
     const who = [...series.map((one) => one.label), ...new Set(nulls.map((row) => row.who))];
-    const colors = [...series.map((one) => one.color), ...["#8a8f98", "#b08fc7", "#6b7280"]].slice(0, who.length);
+    const colors = [...series.map((one) => one.color), ...["#8a8f98", "#b08fc7", "#6b7280"]].slice(0, who.length).map(explorer.onPaper);
     const spec = {
       $schema: "https://vega.github.io/schema/vega-lite/v6.json",
       width: "container",
@@ -272,7 +272,7 @@
     const nulls = isPair ? [] : [stabilityTable(knowns[0]), controlsTable(knowns[0])].filter(Boolean).map((one) => element("section", { class: "card" }, one));
     main.replaceChildren(
       heading(at, knowns[0]),
-      element("div", { class: "bar card" }, isPair ? null : choices(state, sides[0], 0), bar.node),
+      element("div", { class: "bar card" }, isPair ? null : choices(state, sides[0], 0), bar.node, element("p", { class: "note meaning" })),
       element(
         "div",
         { class: isPair ? "two" : "one" },
@@ -282,6 +282,8 @@
       nulls.length ? element("div", { class: "pair-of-cards" }, nulls) : "",
     );
     const shows = await Promise.all(panels.map((one) => one.start(state.size)));
+    const meaning = (side) => `${explorer.estimator(side.estimator).label}: ${explorer.estimator(side.estimator).meaning}`;
+    main.querySelector(".bar .meaning").textContent = [...new Set(sides.map(meaning))].join("; ");
     const note = (size) => sides.map((side, number) => penaltyText(knowns[number], side.estimator, size)).filter(Boolean).join("; ");
     bar.show(state.size, note(state.size));
     const chartView = await chart.start();

@@ -28,6 +28,13 @@
     };
   };
 
+  /** A colour that was chosen on white, made lighter where the page is dark. */
+  explorer.onPaper = (hex) => {
+    if (!dark.matches) return hex;
+    const parts = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+    return `#${parts.map((part) => Math.round(part + 0.4 * (255 - part)).toString(16).padStart(2, "0")).join("")}`;
+  };
+
   const config = () => {
     const { ink, muted, line, font } = explorer.colors();
     return {
@@ -35,7 +42,7 @@
       font,
       view: { stroke: null },
       axis: { labelColor: muted, titleColor: muted, gridColor: line, domainColor: line, tickColor: line, labelFontSize: 11, titleFontSize: 12, titleFontWeight: 400, titlePadding: 8 },
-      legend: { labelColor: ink, titleColor: muted, labelFontSize: 12, orient: "top", title: null, symbolSize: 90, symbolStrokeWidth: 2.5 },
+      legend: { labelColor: ink, titleColor: muted, labelFontSize: 12, orient: "top", title: null, symbolSize: 90, symbolStrokeWidth: 2.5, symbolOpacity: 1 },
       header: { labelColor: ink, titleColor: muted },
       text: { color: ink, font },
       aria: false,

@@ -28,14 +28,13 @@
       ],
       () => now,
     );
-    const { color } = explorer.estimator(state.estimator);
+    const color = explorer.onPaper(explorer.estimator(state.estimator).color);
     const y = { field: "pair", type: "nominal", sort: null, title: null, axis: { labelLimit: 260, ticks: false, domain: false, labelPadding: 8, labelFontSize: 12 } };
     const x = (field) => ({ field, type: "quantitative", title: "relative error", axis: { format: "%", tickCount: 8 }, scale: { domainMin: 0 } });
     const spec = {
       $schema: SCHEMA,
       width: "container",
-      height: { step: 34 },
-      autosize: { type: "fit-x", contains: "padding" },
+      height: 34 * now.length,
       data: { name: "pairs", values: now },
       layer: [
         { mark: { type: "bar", height: 3, color, opacity: 0.6 }, encoding: { y, x: x("low"), x2: { field: "high" } } },
@@ -87,7 +86,7 @@
       data: { values },
       encoding: {
         x: { field: "size", type: "quantitative", title: "at most this many others", scale: { domain: [Math.min(1, index.sizes[0]), last], nice: false }, axis: { tickMinStep: 1, grid: false } },
-        color: { field: "who", type: "nominal", scale: { domain: index.estimators.map((one) => one.label), range: index.estimators.map((one) => one.color) } },
+        color: { field: "who", type: "nominal", scale: { domain: index.estimators.map((one) => one.label), range: index.estimators.map((one) => explorer.onPaper(one.color)) }, legend: { symbolOpacity: 1 } },
       },
       layer: [
         { mark: { type: "area", opacity: 0.18 }, encoding: { y: { field: "first", type: "quantitative", title: "relative error", axis: { format: "%" }, scale: { domainMin: 0 } }, y2: { field: "third" } } },
@@ -126,7 +125,7 @@
       width: "container",
       height: 260,
       data: { name: "bins", values: now },
-      mark: { type: "rect", color: explorer.estimator(state.estimator).color, opacity: 0.85, stroke: explorer.colors().paper, strokeWidth: 2 },
+      mark: { type: "rect", color: explorer.onPaper(explorer.estimator(state.estimator).color), opacity: 0.85, stroke: explorer.colors().paper, strokeWidth: 2 },
       encoding: {
         x: { field: "from", type: "quantitative", title: "relative error", axis: { format: "%", grid: false }, scale: { domain: [0, 1 + index.step] } },
         x2: { field: "to" },

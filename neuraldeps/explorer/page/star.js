@@ -45,9 +45,22 @@
         type: "text",
         interactive: false,
         from: { data: "nodes" },
-        encode: { update: { x: { field: "lx" }, y: { field: "ly" }, text: { field: "label" }, fontSize: { field: "labelSize" }, limit: { field: "limit" }, align: { field: "align" }, baseline: { field: "baseline" }, ...(kind === "halo" ? { stroke: { field: "paper" }, strokeWidth: { value: 4 }, strokeJoin: { value: "round" }, fill: { field: "paper" } } : { fill: { field: "ink" } }) } },
+        encode: { update: { x: { field: "lx" }, y: { field: "ly" }, text: { field: "label" }, fontSize: { field: "labelSize" }, limit: { field: "limit" }, lineHeight: { signal: "1.15 * datum.labelSize" }, align: { field: "align" }, baseline: { field: "baseline" }, ...(kind === "halo" ? { stroke: { field: "paper" }, strokeWidth: { value: 4 }, strokeJoin: { value: "round" }, fill: { field: "paper" } } : { fill: { field: "ink" } }) } },
       })),
     ],
+  };
+
+  /** A name in a few short lines, with its character if it has one. */
+  const linesOf = (at, length, most) => {
+    const { categories } = explorer;
+    const character = explorer.picture(at) ? categories.character(at) : null;
+    const lines = [""];
+    for (const word of `${categories.caption(at)}${character ? ` ${character}` : ""}`.split(" ")) {
+      const last = lines.length - 1;
+      if (lines[last] && lines[last].length + word.length >= length && lines.length < most) lines.push(word);
+      else lines[last] = `${lines[last]} ${word}`.trim();
+    }
+    return lines;
   };
 
   /** Where everything stands, for a drawing so wide and high. */
@@ -56,7 +69,7 @@
     const { categories } = explorer;
     const isNarrow = width < 520;
     const n = terms.length;
-    const reach = { x: width / 2 - (isNarrow ? 44 : 150), y: height / 2 - 58 };
+    const reach = { x: width / 2 - (isNarrow ? 44 : 165), y: height / 2 - (isNarrow ? 62 : 74) };
     const around = Math.PI * Math.sqrt((reach.x ** 2 + reach.y ** 2) / 2) * 2;
     const side = Math.max(13, Math.min(isNarrow ? 23 : 38, (0.4 * around) / Math.max(n, 1)));
     const middle = isNarrow ? 27 : 46;
@@ -65,7 +78,7 @@
     const look = (at) => ({
       category: at,
       name: explorer.categories.name(at),
-      label: categories.caption(at),
+      label: linesOf(at, isNarrow || n > 12 ? 14 : 20, n > 12 ? 2 : 3),
       url: explorer.picture(at) ?? "",
       character: explorer.picture(at) ? "" : explorer.categories.character(at) ?? categories.caption(at).slice(0, 2),
       fill: colors.paper,
@@ -80,9 +93,11 @@
       const node = { x: x + reach.x * cos, y: y + reach.y * sin };
       const color = term.coef < 0 ? colors.negative : colors.positive;
       const coef = explorer.signed(term.coef, n > 12 ? 2 : 3);
+      const label = look(term.category);
+      const lines = (label.label.length - 1) * 1.15 * (isNarrow ? 10 : 12);
       const isBeside = !isNarrow && Math.abs(cos) > 0.35;
       nodes.push({
-        ...look(term.category),
+        ...label,
         ...node,
         r: side,
         color,
@@ -90,7 +105,7 @@
         frame: 2,
         labelSize: isNarrow ? 10 : 12,
         lx: isBeside ? node.x + Math.sign(cos) * (side + 7) : node.x,
-        ly: isBeside ? node.y : node.y + Math.sign(sin) * (side + 6),
+        ly: isBeside ? node.y - lines / 2 : node.y + (sin < 0 ? -side - 6 - lines : side + 6),
         align: isBeside ? (cos > 0 ? "left" : "right") : "center",
         baseline: isBeside ? "middle" : sin < 0 ? "bottom" : "top",
         limit: isBeside ? (cos > 0 ? width - node.x : node.x) - side - 9 : Math.max(46, Math.min(170, (0.85 * around) / n)),
@@ -118,7 +133,7 @@
       color: colors.ink,
       coef: "the target",
       frame: 2.5,
-      label: "",
+      label: [],
     });
     return { nodes, edges };
   };
