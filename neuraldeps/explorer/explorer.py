@@ -154,13 +154,13 @@ def _write_samples(
         return []
     shown = []
     for category in range(n_categories):
-        first, *others = pictures.of_category(category, n_images) or [None]
+        rows = pictures.of_category(category, n_images)
         place = folder / str(category // 100)
         n_shown = 0
-        if first is not None and pictures.save(place / f"{category}.webp", [first]):
+        if pictures.save(place / f"{category}.webp", rows[:1]):
             n_shown = 1
-            if others and pictures.save(place / f"{category}-others.webp", others):
-                n_shown += len(others)
+            if pictures.save(place / f"{category}-others.webp", rows[1:]):
+                n_shown = len(rows)
         shown.append(n_shown)
     if 0 in shown:
         log.warning("categories shown without an image: %d of %d", shown.count(0), len(shown))

@@ -28,7 +28,7 @@ def write_page(folder: Path) -> None:
         if file.suffix in (".html", ".css", ".js"):
             shutil.copyfile(file, folder / file.name)
     # the bundle's own names stay its own: other scripts of the page share the global ones
-    bundle = vl_convert.javascript_bundle()
+    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     (folder / "vega.js").write_text(f"(function(){{{bundle}\n}})();\n", encoding="utf-8")
     (folder / "vega.LICENSE.txt").write_text(_licence(), encoding="utf-8")
 

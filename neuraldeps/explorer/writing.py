@@ -2,9 +2,10 @@
 
 import contextlib
 import json
+import math
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -84,12 +85,14 @@ def whole(values: np.ndarray, scale: int = SHARE) -> list[Any]:
     >>> whole(np.array([[0.1234, np.nan]]))
     [[123, None]]
     """
-    values = np.asarray(values, float)
-    known = np.isfinite(values)
-    counted = np.rint(np.where(known, values, 0) * scale).astype(np.int64)
-    if known.all():
-        return counted.tolist()
-    return np.where(known, counted.astype(object), None).tolist()  # type: ignore[call-overload]
+    counted = np.rint(np.asarray(values, float) * scale)
+    return _listed(counted, lambda value: int(value) if math.isfinite(value) else None)
+
+
+def _listed(values: np.ndarray, show: Callable[[float], Any]) -> list[Any]:
+    if values.ndim > 1:
+        return [_listed(row, show) for row in values]
+    return [show(value) for value in values.tolist()]
 
 
 def short(values: np.ndarray) -> list[Any]:
@@ -112,12 +115,9 @@ def short(values: np.ndarray) -> list[Any]:
     """
 
     def one(value: float) -> float | int | None:
-        if not np.isfinite(value):
+        if not math.isfinite(value):
             return None
         rounded = float(f"{value:.{DIGITS}g}")
         return int(rounded) if rounded == int(rounded) else rounded
 
-    values = np.asarray(values, float)
-    if values.ndim > 1:
-        return [short(row) for row in values]
-    return [one(value) for value in values.tolist()]
+    return _listed(np.asarray(values, float), one)

@@ -5,8 +5,14 @@
   const { explorer } = window;
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
 
+  let known = null;
+  dark.addEventListener("change", () => {
+    known = null;
+  });
+
   /** Colours of the page, as they are now. */
   explorer.colors = () => {
+    if (known) return known;
     const style = getComputedStyle(document.documentElement);
     const of = (name) => {
       const probe = document.createElement("span");
@@ -16,7 +22,7 @@
       probe.remove();
       return found;
     };
-    return {
+    known = {
       ink: of("ink"),
       muted: of("muted"),
       line: of("line"),
@@ -26,6 +32,7 @@
       accent: of("accent"),
       font: style.getPropertyValue("--font"),
     };
+    return known;
   };
 
   /** A colour that was chosen on white, made lighter where the page is dark. */

@@ -71,14 +71,14 @@
     const n = terms.length;
     const reach = { x: width / 2 - (isNarrow ? 44 : 165), y: height / 2 - (isNarrow ? 62 : 74) };
     const around = Math.PI * Math.sqrt((reach.x ** 2 + reach.y ** 2) / 2) * 2;
-    const side = Math.max(13, Math.min(isNarrow ? 23 : 38, (0.4 * around) / Math.max(n, 1)));
+    const side = Math.max(13, Math.min(isNarrow ? 23 : 38, (0.35 * around) / Math.max(n, 1)));
     const middle = isNarrow ? 27 : 46;
     const [x, y] = [width / 2, height / 2];
     const largest = Math.max(...terms.map((term) => Math.abs(term.coef)), 1e-9);
     const look = (at) => ({
       category: at,
       name: explorer.categories.name(at),
-      label: linesOf(at, isNarrow || n > 12 ? 14 : 20, n > 12 ? 2 : 3),
+      label: linesOf(at, isNarrow ? 14 : 20, n > 12 ? 2 : 3),
       url: explorer.picture(at) ?? "",
       character: explorer.picture(at) ? "" : explorer.categories.character(at) ?? categories.caption(at).slice(0, 2),
       fill: colors.paper,
