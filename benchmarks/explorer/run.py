@@ -37,7 +37,7 @@ slider.dispatchEvent(new Event("input", { bubbles: true }));
 const look = () => {
   const shown = document.querySelector(".slider output").textContent === String(size);
   const rows = document.querySelectorAll(".sources tbody tr").length === size;
-  const nodes = document.querySelectorAll(".star svg image, .star svg .mark-image image").length === size + 1;
+  const nodes = document.querySelector(".star svg .mark-rect")?.querySelectorAll("path").length === size + 1;
   if (shown && rows && nodes && main.getAttribute("aria-busy") === "false") {
     requestAnimationFrame(() => done(performance.now() - begin));
   } else setTimeout(look, 1);

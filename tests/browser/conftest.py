@@ -14,7 +14,7 @@ from neuraldeps.explorer import make_explorer
 from tests.synthetic_explorer import write_run
 
 N = 60
-PATIENCE = 60  # seconds that anything may take
+PATIENCE = 120  # seconds that anything may take
 BROWSER = next(
     (path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), None
 )

@@ -69,7 +69,10 @@
     const { categories } = explorer;
     const isNarrow = width < 520;
     const n = terms.length;
-    const reach = { x: width / 2 - (isNarrow ? 44 : 165), y: height / 2 - (isNarrow ? 62 : 74) };
+    const angles = terms.map((_, number) => -Math.PI / 2 + (2 * Math.PI * (number + (n % 2 ? 0 : 0.5))) / n);
+    // all the room there is, wherever the outermost stand
+    const outmost = (of) => Math.max(...angles.map((angle) => Math.abs(of(angle))), 0.6);
+    const reach = { x: (width / 2 - (isNarrow ? 44 : 165)) / outmost(Math.cos), y: (height / 2 - (isNarrow ? 62 : 74)) / outmost(Math.sin) };
     const around = Math.PI * Math.sqrt((reach.x ** 2 + reach.y ** 2) / 2) * 2;
     const side = Math.max(13, Math.min(isNarrow ? 23 : 38, (0.35 * around) / Math.max(n, 1)));
     const middle = isNarrow ? 27 : 46;
@@ -88,7 +91,7 @@
     const nodes = [];
     const edges = [];
     terms.forEach((term, number) => {
-      const angle = -Math.PI / 2 + (2 * Math.PI * (number + (n % 2 ? 0 : 0.5))) / n;
+      const angle = angles[number];
       const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
       const node = { x: x + reach.x * cos, y: y + reach.y * sin };
       const color = term.coef < 0 ? colors.negative : colors.positive;
