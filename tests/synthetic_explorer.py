@@ -2,6 +2,7 @@
 
 import json
 import unicodedata
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,8 +12,10 @@ import xarray as xr
 from neuraldeps.cards.flags import FLAGS
 from neuraldeps.dependencies.scoring import EPSILON
 from neuraldeps.estimators import ESTIMATORS
+from neuraldeps.explorer import make_explorer
 from neuraldeps.stores import provenance, strings, write_store
 
+N = 60  # categories of the run that tests share
 # names that a page may get wrong: markup, quotes, from right to left, composed, very long
 AWKWARD = [
     '<img src=x onerror="window.hacked=1">',
@@ -242,3 +245,19 @@ def write_run(
         path.write_text(json.dumps(cards, ensure_ascii=False), encoding="utf-8")
         run.cards.append(str(path))
     return run
+
+
+def explore(run: Run, folder: Path, **options) -> Path:
+    """Make the explorer of a made-up run."""
+    given = {"images": run.images} | options
+    files = {"cards": run.cards, "stability": run.stability, "controls": run.controls}
+    splits = {"fit": "fit", "test": "test"}
+    make_explorer(str(folder), run.evaluations, **files, splits=splits, **given)
+    return folder
+
+
+@cache
+def explored(base: Path) -> tuple[Run, Path]:
+    """A run of two networks and its explorer, made once for all tests of a process."""
+    run = write_run(base / "explored", ["one", "two"], N)
+    return run, explore(run, base / "explored" / "explorer")

@@ -1,6 +1,7 @@
 """What of the explorer is the same for every run: its page, and the library that draws its charts."""
 
 import shutil
+from functools import cache
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -28,9 +29,14 @@ def write_page(folder: Path) -> None:
         if file.suffix in (".html", ".css", ".js"):
             shutil.copyfile(file, folder / file.name)
     # the bundle's own names stay its own: other scripts of the page share the global ones
-    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-    (folder / "vega.js").write_text(f"(function(){{{bundle}\n}})();\n", encoding="utf-8")
+    (folder / "vega.js").write_text(f"(function(){{{_bundle()}\n}})();\n", encoding="utf-8")
     (folder / "vega.LICENSE.txt").write_text(_licence(), encoding="utf-8")
+
+
+@cache
+def _bundle() -> str:
+    """Vega-Embed and what it needs, as one script."""
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
 
 
 def _licence() -> str:

@@ -10,11 +10,9 @@ from urllib.parse import parse_qsl, urlencode
 
 import pytest
 
-from neuraldeps.explorer import make_explorer
-from tests.synthetic_explorer import write_run
+from tests.browser.firefox import PATIENCE, Firefox, listening
+from tests.synthetic_explorer import explored
 
-N = 60
-PATIENCE = 120  # seconds that anything may take
 BROWSER = next(
     (path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), None
 )
@@ -38,17 +36,13 @@ def number_of(text):
 @pytest.fixture(scope="session")
 def run(tmp_path_factory):
     """A made-up run of two networks."""
-    return write_run(tmp_path_factory.mktemp("browser"), ["one", "two"], N)
+    return explored(tmp_path_factory.getbasetemp())[0]
 
 
 @pytest.fixture(scope="session")
-def folder(run, tmp_path_factory):
+def folder(tmp_path_factory):
     """Its explorer."""
-    path = tmp_path_factory.mktemp("opened") / "explorer"
-    files = {"cards": run.cards, "stability": run.stability, "controls": run.controls}
-    splits = {"fit": "fit", "test": "test"}
-    make_explorer(str(path), run.evaluations, **files, splits=splits, images=run.images)
-    return path
+    return explored(tmp_path_factory.getbasetemp())[1]
 
 
 class Page:
@@ -162,3 +156,10 @@ def page(opened):
     opened.scheme("light")
     opened.errors(), opened.asked()  # those of the last test
     return opened
+
+
+@pytest.fixture
+def firefox(tmp_path):
+    """A Firefox, for one test."""
+    with listening(tmp_path) as address:
+        yield Firefox(address)

@@ -13,8 +13,9 @@ from neuraldeps.cards.flags import FLAGS
 from neuraldeps.errors import StoreError
 from neuraldeps.explorer.writing import new_folder, write_script
 from neuraldeps.stores import strings, write_store
-from tests.synthetic_explorer import AWKWARD, evaluation
-from tests.unit.explorer.conftest import BLOCK, SIZES, N, make
+from tests.synthetic_explorer import AWKWARD, N, evaluation, explore
+
+BLOCK, SIZES = 20, 20
 
 
 def read(folder, name):
@@ -23,6 +24,11 @@ def read(folder, name):
     called, data = re.fullmatch(r'neuraldeps_register\("([^"]+)",(.*)\);\n', text).groups()
     assert called == name
     return json.loads(data)
+
+
+def first(run):
+    """The same run with one pair alone."""
+    return run._replace(evaluations=run.evaluations[:1])
 
 
 def contents(folder):
@@ -163,18 +169,17 @@ def test_pictures_are_of_the_right_images(run, made):
 
 
 def test_images_are_capped_and_may_be_left_out(run, tmp_path):
-    folder = make(run, tmp_path / "few", max_images=50)
+    folder = explore(first(run), tmp_path / "few", max_images=50)
     index = read(folder, "index")
     assert sum(index["images"]) + sum(sum(one["worst"]) for one in index["pairs"]) == 50
     assert index["images"][0] == 4
-    none = make(run, tmp_path / "none", images=None)
+    none = explore(first(run), tmp_path / "none", images=None)
     assert read(none, "index")["images"] == []
     assert not (none / "images").exists()
 
 
-def test_the_same_run_gives_the_same_bytes(run, made, tmp_path):
-    again = make(run, tmp_path / "explorer")
-    one, two = contents(made), contents(again)
+def test_the_same_run_gives_the_same_bytes(run, tmp_path):
+    one, two = (contents(explore(first(run), tmp_path / name)) for name in ("one", "two"))
     assert len(one) > 100
     assert [name for name in one | two if one.get(name) != two.get(name)] == []
 
@@ -227,5 +232,5 @@ def test_networks_of_other_categories_are_refused(run, tmp_path):
     write_store(other.assign_coords(coords), tmp_path / "one--two.zarr")
     mixed = run._replace(evaluations=[run.evaluations[0], str(tmp_path / "one--two.zarr")])
     with pytest.raises(StoreError, match=r"has other categories than .*explorer\.enabled: false"):
-        make(mixed, tmp_path / "explorer")
+        explore(mixed, tmp_path / "explorer")
     assert not (tmp_path / "explorer").exists()

@@ -1,6 +1,5 @@
-"""The explorer in Firefox, driven by WebDriver BiDi over its own socket: no driver is needed."""
+"""Firefox, driven by WebDriver BiDi over its own socket: no driver is needed."""
 
-import base64
 import contextlib
 import json
 import os
@@ -12,11 +11,8 @@ import time
 
 import pytest
 
-from tests.browser.conftest import PATIENCE
-from tests.synthetic_explorer import names_of
-
+PATIENCE = 120  # seconds that anything may take
 FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")
-CODES = names_of(60)[1]
 
 
 class Firefox:
@@ -72,53 +68,23 @@ def address_of(process):
     pytest.skip(f"Firefox does not listen: {said[-300:]}")
 
 
-@pytest.fixture
-def firefox(tmp_path):
+@contextlib.contextmanager
+def listening(profile):
+    """Start a Firefox of its own; gives where it listens."""
     if FIREFOX is None:
         pytest.skip("no Firefox: install firefox-esr")
-    command = [FIREFOX, "--headless", "--no-remote", "--profile", str(tmp_path)]
+    command = [FIREFOX, "--headless", "--no-remote", "--profile", str(profile)]
     process = subprocess.Popen(
         [*command, "--remote-debugging-port", "0", "about:blank"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        env={**os.environ, "HOME": str(tmp_path), "MOZ_DISABLE_CONTENT_SANDBOX": "1"},
+        env={**os.environ, "HOME": str(profile), "MOZ_DISABLE_CONTENT_SANDBOX": "1"},
     )
     try:
-        yield Firefox(address_of(process))
+        yield address_of(process)
     finally:
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(20)
         process.kill()
         process.stderr.close()
-
-
-def test_firefox_opens_slides_searches_follows_and_goes_back(firefox, folder, tmp_path):
-    address = (
-        f"{(folder / 'index.html').as_uri()}#view=category&category={CODES[12].replace('+', '%2B')}"
-    )
-    firefox.send("browsingContext.navigate", context=firefox.context, url=address, wait="complete")
-    settled = "document.getElementById('main').dataset.shown && document.getElementById('main').ariaBusy === 'false'"
-    firefox.until(settled)
-    rows = "document.querySelectorAll('.sources tbody tr').length"
-    assert firefox.js(rows) == 4
-    assert firefox.js("document.querySelectorAll('.star svg image').length") == 5
-    firefox.js(
-        "(document.getElementById('size').value = 8, document.getElementById('size').dispatchEvent(new Event('input')))"
-    )
-    firefox.until(f"{rows} === 9")
-    name = firefox.js("document.querySelector('h2 bdi').textContent")
-    firefox.js("document.querySelector('.sources a').click()")
-    firefox.until(f"document.querySelector('h2 bdi').textContent !== {json.dumps(name)}")
-    firefox.js("history.back()")
-    firefox.until(f"document.querySelector('h2 bdi').textContent === {json.dumps(name)}")
-    for view in ("compare", "table", "overview", "map"):
-        firefox.js(f"(location.hash = '#view={view}', 1)")
-        firefox.until(f"document.getElementById('main').dataset.shown === '{view}' && {settled}")
-        width = firefox.js("[document.documentElement.scrollWidth, innerWidth]")
-        assert width[0] <= width[1]
-    shot = firefox.send("browsingContext.captureScreenshot", context=firefox.context)["data"]
-    pictures = os.environ.get("EXPLORER_SCREENSHOTS", str(tmp_path))
-    with open(os.path.join(pictures, "map-firefox.png"), "wb") as file:
-        file.write(base64.b64decode(shot))
-    assert firefox.errors == []
