@@ -27,6 +27,7 @@ include: "rules/robustness.smk"
 include: "rules/generalizability.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
+include: "rules/explorer.smk"
 
 
 localrules:

@@ -348,6 +348,8 @@ def made_outputs():
         figures += ["stability"]
     if CONTROLLED_PAIRS:
         outputs += expand("results/tables/{name}.csv", name=["controls", "planted"])
+    if config["explorer"]["enabled"]:
+        outputs += ["results/explorer"]
     if config["cards"]["enabled"]:
         outputs += [f"results/cards/{source}--{target}.csv" for source, target in PAIRS]
     if ROBUST_MODELS:

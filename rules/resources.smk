@@ -115,3 +115,10 @@ def learning_mem_mb(wildcards, attempt):
     )
     samples *= given.get("n_views") or 1
     return int(attempt * (1500 + 7 * samples * N_CATEGORIES**2 / 2**20))
+
+
+def explorer_mem_mb(wildcards, attempt):
+    """The evaluations of all pairs, with supports of every size, and the images of one split."""
+    size = config["covlasso"]["max_support"]
+    evaluation = N_CATEGORIES * size * (3 * size * 12 + 6 * 8 * 30)
+    return int(attempt * (2000 + 1.5 * len(PAIRS) * evaluation / 2**20))

@@ -73,6 +73,31 @@ class Controls(Block):
     )
 
 
+class Explorer(Block):
+    """The explorer, a folder to be opened in a browser."""
+
+    enabled: bool = Field(True, description="Whether the explorer is made.")
+    images: int = Field(
+        4, ge=0, description="Sample images of each category; 0 shows characters or initials."
+    )
+    image_size: int = Field(
+        64, ge=8, le=512, description="Largest side of its images in pixels; no image is enlarged."
+    )
+    max_images: int = Field(
+        40_000,
+        ge=0,
+        description="Most images in the folder: first the samples, then those that dependencies miss most.",
+    )
+    block_size: int = Field(
+        20,
+        ge=1,
+        description="Categories that a click loads at once, about 7 kB each at 20 support sizes.",
+    )
+    map_size: int = Field(
+        4, ge=1, description="Support size of the best subsets whose communities the map shows."
+    )
+
+
 class Table1(Block):
     """Table 1."""
 

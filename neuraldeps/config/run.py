@@ -9,7 +9,15 @@ from neuraldeps.config.dataset import GLYPHS_PER_CATEGORY, Dataset, Roles
 from neuraldeps.config.dependencies import BestSubset, CovLasso
 from neuraldeps.config.experiments import Generalizability, Robustness
 from neuraldeps.config.networks import Extraction, Model
-from neuraldeps.config.outputs import Cards, Controls, Figures, Stability, Tables, Theory
+from neuraldeps.config.outputs import (
+    Cards,
+    Controls,
+    Explorer,
+    Figures,
+    Stability,
+    Tables,
+    Theory,
+)
 from neuraldeps.config.resources import Resources
 
 
@@ -46,6 +54,7 @@ class Run(Block):
     stability: Stability = Field(default_factory=Stability)
     controls: Controls = Field(default_factory=Controls)
     cards: Cards = Field(default_factory=Cards)
+    explorer: Explorer = Field(default_factory=Explorer)
     tables: Tables = Field(default_factory=Tables)
     figures: Figures = Field(default_factory=Figures)
     resources: Resources = Field(default_factory=Resources)
