@@ -6,10 +6,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import zarr
 from PIL import Image
 
 from neuraldeps.images.reading import read_coords
+from neuraldeps.stores import open_array
 
 log = logging.getLogger(__name__)
 QUALITY = 82
@@ -35,7 +35,7 @@ class Pictures:
         self._pixels: np.ndarray | None = None
         access = coords.attrs.get("access")
         if access is None:
-            self._pixels = np.asarray(zarr.open_array(f"{images}/image", mode="r")[:])
+            self._pixels = np.asarray(open_array(images, "image")[:])
         elif access != "files":
             log.warning("%s: its images are no files of their own; none is shown", images)
             self.left = 0

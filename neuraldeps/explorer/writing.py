@@ -4,12 +4,13 @@ import contextlib
 import json
 import math
 import shutil
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from neuraldeps.stores.publish import beside, move
 
 SHARE = 1000  # shares and coefficients are kept to the third decimal
 CHANGE = 100_000  # changes of the accuracy over all images, of which one logit moves little
@@ -31,16 +32,12 @@ def new_folder(path: str | Path) -> Iterator[Path]:
         The folder to fill.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    work = path.parent / f".{path.name}.{uuid.uuid4().hex}.partial"
-    work.mkdir()
-    try:
+    with beside(path) as work:
+        work.mkdir()
         yield work
         if path.exists():
             shutil.rmtree(path)
-        work.rename(path)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        move(work, path)
 
 
 def write_script(folder: Path, name: str, data: Mapping[str, Any]) -> None:
