@@ -66,6 +66,11 @@ def one_torch_thread(device: str | None) -> Iterator[None]:
     ----------
     device : str or None
         Nothing is done for None; PyTorch is not even imported.
+
+    Yields
+    ------
+    None
+        The number of threads from before is restored in the end.
     """
     if device is None:
         yield

@@ -22,6 +22,7 @@ STRIDE = 4  # supports are padded to a multiple of this: few sizes to compile fo
 # sources of all predictors times images from which on blocks are compiled, once per process: derived,
 # 90 bytes moved for each make about a minute at 3 TB/s, and compiling is of that order
 COMPILED_FROM = 2e12
+UNROLLED = 64  # most sources of a block that is compiled: its loop over them is written out
 
 
 def at_once(shard: int) -> tuple[int, int]:
@@ -104,7 +105,8 @@ class ScoringOnDevice:
     -----
     Memory of the device, at most, whatever the number of images: of both networks what is read at
     once twice (a part is read while another is judged) and `ROWS` images four times, in float64; 16
-    bytes for every source of every predictor (padded to `STRIDE`); twelve arrays of `BLOCK_BYTES`.
+    bytes for every source of every predictor (padded to `STRIDE`), 128 for every predictor; and twelve
+    arrays of `BLOCK_BYTES`.
     """
 
     def __init__(
@@ -121,7 +123,8 @@ class ScoringOnDevice:
         length = np.diff(candidates.indptr)
         padded = -(-length // STRIDE) * STRIDE
         images = 2 * max(n_read, ROWS) + 4 * ROWS
-        needed = 8 * images * (n_source + n_target) + 16 * int(padded.sum()) + 12 * BLOCK_BYTES
+        predictors = 16 * int(padded.sum()) + 128 * len(padded)
+        needed = 8 * images * (n_source + n_target) + predictors + 12 * BLOCK_BYTES
         check_device(device, needed)
         self.device = device
         self.targets = torch.from_numpy(np.ascontiguousarray(candidates.targets)).to(device)
@@ -159,7 +162,8 @@ class ScoringOnDevice:
         sums["original_correct_positive"].add_(right.sum(dim=1))
         for block in self.blocks:
             truth = images.target[block.category[:, 0]]
-            found = self.judge(images, truth, *block[1:])
+            judge = self.judge if len(block.support) <= UNROLLED else _judge
+            found = judge(images, truth, *block[1:])
             for name, part in found._asdict().items():
                 sums[name].flatten(0, 1)[block.at] += part
         return int((images.top == images.label).sum()), int((images.label >= 0).sum())

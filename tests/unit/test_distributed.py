@@ -26,7 +26,7 @@ from tests.unit.test_moments import write_logits
 from tests.workflow.conftest import contents
 
 
-def reduce(source, target, path, scheduler=None):
+def reduce(source, target, path, scheduler=None, device=None):
     main(
         source,
         target,
@@ -35,6 +35,7 @@ def reduce(source, target, path, scheduler=None):
         centering="none",
         scheduler=scheduler,
         threads=2,
+        device=device,
     )
     return contents(path)
 
@@ -72,6 +73,8 @@ def test_same_bytes_as_threads(tmp_path, logits, scheduler, monkeypatch):
     assert between == reduce("f.zarr", "g.zarr", tmp_path / "threads_between.zarr")
     assert within == reduce("f.zarr", "f.zarr", tmp_path / "threads_within.zarr")
     assert "3 workers" in (tmp_path / "reduce.log").read_text()
+    tensors = reduce("f.zarr", "g.zarr", tmp_path / "tensors.zarr", scheduler, "cpu")
+    assert tensors == reduce("f.zarr", "g.zarr", tmp_path / "threads_tensors.zarr", device="cpu")
     with Client(scheduler) as client:
         pools = client.run(blas_threads)
     assert {count for counts in pools.values() for count in counts} == {1}
@@ -110,6 +113,12 @@ def test_what_listens_and_is_no_scheduler_is_one_line():
         ("tls://127.0.0.1:9", "TLS expects"),
     ):
         refused(rf"that is not a scheduler's address \({reason}.*give it as tcp://", address)
+
+
+def test_workers_without_the_device_are_one_line(scheduler):
+    line = "^resources.reduction_device is cuda:99: this machine has [0-9]+ CUDA devices?; use"
+    with pytest.raises(InputError, match=line), engines.on_cluster(scheduler, "cuda:99"):
+        pass
 
 
 @pytest.mark.usefixtures("impatient")
