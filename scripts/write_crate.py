@@ -1,6 +1,5 @@
 """Write what a run made, from what and how, as an RO-Crate's metadata."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +11,12 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
-def main(outputs: Sequence[str], crate: str, *, about: str) -> None:
-    text = write_crate(str(Path(crate).parent), outputs, about)
+def main(crate: str, *, about: str) -> None:
+    text = write_crate(str(Path(crate).parent), about)
     with aside(crate) as path:
         path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
     with job_log(snakemake.log[0]):
-        main(list(snakemake.input.outputs), snakemake.output.crate, about=snakemake.params.about)
+        main(snakemake.output.crate, about=snakemake.params.about)

@@ -1,7 +1,8 @@
 """A run described for archives: an RO-Crate of all stores and files, from the stores' own attributes."""
 
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,15 +30,13 @@ FORMATS = {
 PAPER = "https://arxiv.org/abs/2211.12339"
 
 
-def write_crate(results: str, outputs: Sequence[str], about: str) -> str:
+def write_crate(results: str, about: str) -> str:
     """Describe what a run left: every store, what made it and from what, and the files beside them.
 
     Parameters
     ----------
     results : str
         Folder of the run's results, which is the crate's root.
-    outputs : sequence of str
-        The run's files that people read, with the folder.
     about : str
         What was run, in a sentence.
 
@@ -52,16 +51,16 @@ def write_crate(results: str, outputs: Sequence[str], about: str) -> str:
     RO-Crate, https://w3id.org/ro/crate.
     """
     root, crate = Path(results), ROCrate()
+    names = sorted(str(path.relative_to(root)) for path in _contents(root))
     stores: dict[str, dict[str, Any]] = {
-        str(path.relative_to(root)): zarr.open_group(path, mode="r").attrs.asdict()
-        for path in sorted(root.rglob("*.zarr"))
-        if not any(part.startswith(".") for part in path.parts)  # work in progress
+        name: zarr.open_group(root / name, mode="r").attrs.asdict()
+        for name in names
+        if name.endswith(".zarr")
     }
-    files = sorted({str(Path(file).relative_to(root)) for file in outputs} - set(stores))
     crate.name = "Neural dependencies: results of a run"
     crate.description = about
     crate.license = "No license is stated: ask who made these results."
-    crate.datePublished = _last_day([root / name for name in [*stores, *files]])
+    crate.datePublished = _last_day([root / name for name in names])
     workflow = _add(
         crate,
         "#neural-dependencies",
@@ -95,7 +94,7 @@ def write_crate(results: str, outputs: Sequence[str], about: str) -> str:
     made = {attrs["fingerprint"]: entities[name] for name, attrs in stores.items()}
     for name, attrs in stores.items():
         _add_action(crate, workflow, name, attrs, made)["result"] = entities[name]
-    for name in files:
+    for name in sorted({*names} - {*stores}):
         encoding = FORMATS.get(Path(name).suffix, "application/octet-stream")
         properties = {"name": name, "encodingFormat": encoding}
         crate.add(File(crate, dest_path=name, properties=properties))
@@ -151,6 +150,16 @@ def _add_action(
     action["instrument"] = [rule, *tools]
     action["object"] = list({one.id: one for one in given}.values())
     return action
+
+
+def _contents(root: Path) -> Iterator[Path]:
+    """Stores, and files outside of them, below a folder; neither work in progress nor the crate."""
+    for folder, below, files in os.walk(root):
+        below[:] = [name for name in below if not name.startswith(".")]
+        yield from (Path(folder, name) for name in below if name.endswith(".zarr"))
+        below[:] = [name for name in below if not name.endswith(".zarr")]
+        shown = [name for name in files if not name.startswith(".") and name != NAME]
+        yield from (Path(folder, name) for name in shown)
 
 
 def _last_day(paths: Sequence[Path]) -> str:

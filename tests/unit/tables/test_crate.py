@@ -28,13 +28,14 @@ def results(tmp_path):
     (root / "tables").mkdir()
     (root / "tables/table1.csv").write_text("a,b\n")
     (root / "logits/net/.half.zarr").mkdir()
+    (root / "tables/.snakemake_timestamp").touch()
     for path in [*root.rglob("*"), root]:
         os.utime(path, (1.7e9, 1.7e9))  # 14 November 2023
     return root
 
 
 def written(results):
-    text = write_crate(str(results), [str(results / "tables/table1.csv")], "What was run.")
+    text = write_crate(str(results), "What was run.")
     (results / "ro-crate-metadata.json").write_text(text, encoding="utf-8")
     return ROCrate(results)
 
@@ -92,5 +93,6 @@ def test_every_reference_inside_leads_to_an_entity(results):
 
 
 def test_the_same_files_give_the_same_text(results):
-    one, two = (write_crate(str(results), [], "") for _ in range(2))
-    assert one == two
+    written(results)
+    one = (results / "ro-crate-metadata.json").read_text(encoding="utf-8")
+    assert write_crate(str(results), "What was run.") == one
