@@ -1,4 +1,4 @@
-"""What is typed: ``neuraldeps run``, ``audit`` and ``config``."""
+"""What is typed: ``neuraldeps run``, ``audit``, ``verify`` and ``config``."""
 
 import argparse
 import sys
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from neuraldeps import __version__
-from neuraldeps.command import audit, config, run
+from neuraldeps.command import audit, config, run, verify
 from neuraldeps.errors import InputError
 
 
@@ -39,6 +39,12 @@ COMMANDS = {
         audit.add_arguments,
         audit.execute,
         True,
+    ),
+    "verify": Command(
+        "compare every byte that a run has published with its checksum",
+        verify.add_arguments,
+        verify.execute,
+        False,
     ),
     "config": Command(
         "print a configuration to start from, or check one",

@@ -118,6 +118,8 @@ class Logits(ABC):
         """Categories that take no part: they hold the least float in every image."""
 
     @abstractmethod
+    def _read(self, first: int, last: int) -> np.ndarray: ...
+
     def stored(self, first: int, last: int) -> np.ndarray:
         """Rows `first:last` as they are stored, neither widened, checked nor centred.
 
@@ -136,6 +138,7 @@ class Logits(ABC):
         StoreError
             If a shard is missing or its checksum does not match.
         """
+        return self._read(first, last)
 
     def rows(self, first: int, last: int, dtype: type[np.floating] = np.float64) -> np.ndarray:
         """Rows `first:last`, centred as asked for.
@@ -214,8 +217,7 @@ class LogitsFile(Logits):
         """Categories that take no part, as `masked_categories` finds them."""
         return masked_categories(self.path)
 
-    def stored(self, first: int, last: int) -> np.ndarray:
-        """Rows `first:last` as they are stored; see `Logits.stored`."""
+    def _read(self, first: int, last: int) -> np.ndarray:
         return np.asarray(open_array(self.path, "logits")[first:last])
 
 
@@ -250,8 +252,7 @@ class LogitsArray(Logits):
         """Images that a store's shard would have: sums have the same steps as a store's."""
         return rows_per_shard(4 * self.shape[1])
 
-    def stored(self, first: int, last: int) -> np.ndarray:
-        """Rows `first:last` as they are stored; see `Logits.stored`."""
+    def _read(self, first: int, last: int) -> np.ndarray:
         return self.values[first:last]
 
 

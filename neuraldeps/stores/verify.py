@@ -1,8 +1,7 @@
-"""Compare every byte of a run's stores and weights with its checksum: ``python -m neuraldeps.stores.verify results``."""
+"""Compare every byte of a run's stores and weights with its checksum."""
 
 import json
 import re
-import sys
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,31 +138,3 @@ def verify_run(folder: Path) -> list[Verdict]:
         else verify_store(path, known if is_whole_run else None)
         for path in found
     ]
-
-
-def main(folder: str = "results") -> int:
-    """Print a line for everything that was verified.
-
-    Parameters
-    ----------
-    folder : str
-        See `verify_run`.
-
-    Returns
-    -------
-    int
-        Exit status: 1 if anything is damaged.
-    """
-    try:
-        verdicts = verify_run(Path(folder))
-    except StoreError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 1
-    print(*verdicts, sep="\n")
-    n_damaged = sum(not verdict.is_whole for verdict in verdicts)
-    print(f"{len(verdicts)} verified, {n_damaged} damaged")
-    return int(n_damaged > 0)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(*sys.argv[1:2]))

@@ -135,8 +135,8 @@ def test_damage_is_found_as_numpy_finds_it(tmp_path, device):
     data = bytearray(shard.read_bytes())
     data[20] ^= 1
     shard.write_bytes(data)
-    with pytest.raises(StoreError, match="damaged"):
+    with pytest.raises(StoreError, match=r"the checksum of logits/c/2/0 does not match"):
         second_moment(file, file, device=device)
     shard.unlink()
-    with pytest.raises(StoreError, match=r"rows 128:192 hold values that are not finite"):
+    with pytest.raises(StoreError, match=r"logits/c/2/0 is missing"):
         second_moment(file, file, device=device)
