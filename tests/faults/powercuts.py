@@ -1,7 +1,7 @@
 """Cut the power while everything that a run publishes is published, many times over.
 
 ``python -m tests.faults.powercuts --cuts 1000`` prints what was found, as JSON, and ends with 1 if
-anything was lost, half or wrong; ``--without-sync`` is the control: the same with fsync taken out.
+anything was lost, half or wrong. ``--control 30`` prints the same of 30 cuts with fsync taken out.
 
 A writer publishes three of a store, one in shards, a table, weights, a figure and a page, in any
 order, into a `volatile` file system, and says through a pipe which of them are done. At a random change the power
@@ -261,7 +261,6 @@ def warm_up():
 
 def cut_power(cuts, seed, *, with_sync=True):
     """Cut the power so often; what was found, by what it is called."""
-    warm_up()
     found, began = Counter(), time.monotonic()
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         disk = Disk(folder)
@@ -298,11 +297,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cuts", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--without-sync", action="store_true")
+    parser.add_argument("--control", type=int, default=0, help="cuts with fsync taken out")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and so unmount
-    found = cut_power(arguments.cuts, arguments.seed, with_sync=not arguments.without_sync)
-    print(json.dumps(found))
+    warm_up()
+    found = cut_power(arguments.cuts, arguments.seed)
+    print(json.dumps(found), flush=True)
+    if arguments.control:
+        print(json.dumps(cut_power(arguments.control, arguments.seed, with_sync=False)))
     return int(any(count for what, count in found.items() if what not in HARMLESS))
 
 

@@ -95,7 +95,7 @@ def test_a_job_killed_with_9_leaves_nothing_half_and_the_next_run_ends_it(tmp_pa
     assert leftovers(tmp_path / "results") == []
 
 
-def test_a_killed_snakemake_restarted_while_its_job_still_runs(tmp_path, expected):
+def test_a_killed_snakemake_is_gone_on_with_while_its_job_still_runs(tmp_path, expected):
     killed = Run(tmp_path, log="killed.log")
     old = []
     for _ in "fg":  # one that went on could publish its store before the next run looks
@@ -105,6 +105,9 @@ def test_a_killed_snakemake_restarted_while_its_job_still_runs(tmp_path, expecte
     killed.process.wait()
     run = Run(tmp_path)
     run.job("import_logits", besides=old)
+    second = Run(tmp_path, log="second.log")  # beside one that lives: refused, as ever
+    assert second.process.wait(60) != 0
+    assert "--unlock" in second.log.read_text()
     for process in old:
         os.kill(process, signal.SIGCONT)  # from now on both runs write the same stores
     assert run.ends_well() == expected
@@ -121,17 +124,6 @@ def test_everything_killed_twice_is_ended_by_the_same_command(tmp_path, expected
         run.process.wait()
     assert Run(tmp_path).ends_well() == expected
     assert leftovers(tmp_path / "results") == []
-
-
-def test_a_second_run_beside_one_that_lives_is_refused(tmp_path, expected):
-    run = Run(tmp_path, log="first.log")
-    job = run.job("import_logits")
-    os.kill(job, signal.SIGSTOP)
-    second = Run(tmp_path, log="second.log")
-    assert second.process.wait(60) != 0
-    assert "--unlock" in second.log.read_text()
-    os.kill(job, signal.SIGCONT)
-    assert run.ends_well() == expected
 
 
 def test_two_runs_at_once(tmp_path, expected):
