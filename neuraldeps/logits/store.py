@@ -233,14 +233,14 @@ class LogitsArray(Logits):
         Raw logits, all finite.
     centering : {"none", "per_image"}
         Whether each image's mean logit is subtracted.
-    masked : list of int
-        Categories that hold the least float in every image: they take no part.
+    left_out : list of int
+        What `masked` gives.
     """
 
     path: str
     values: np.ndarray
     centering: Centering = "none"
-    masked: list[int] = field(default_factory=list)
+    left_out: list[int] = field(default_factory=list)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -251,6 +251,11 @@ class LogitsArray(Logits):
     def rows_at_once(self) -> int:
         """Images that a store's shard would have: sums have the same steps as a store's."""
         return rows_per_shard(4 * self.shape[1])
+
+    @property
+    def masked(self) -> list[int]:
+        """Categories that take no part."""
+        return self.left_out
 
     def _read(self, first: int, last: int) -> np.ndarray:
         return self.values[first:last]
