@@ -26,7 +26,7 @@
       known.nImages ? `${known.nImages} ${whose}` : "no held-out image of its own",
       known.original === null ? null : `${percent(known.original)} of them right`,
       `second moment ${plain(known.secondMoment)} × the median's`,
-      known.err0 === null ? null : `err(0) ${plain(known.err0)} of it`,
+      known.err0 === null ? null : `err(0) ${percent(known.err0, 2)} of it`,
     ];
     const n = categories.n;
     const step = (by, label) =>
