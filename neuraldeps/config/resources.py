@@ -9,7 +9,7 @@ from neuraldeps.devices import PATTERN
 
 
 class Resources(Block):
-    """How work is spread over jobs, processes, machines and files: no result depends on it."""
+    """How work is spread over jobs, processes, machines and files: no result depends on it, but for a device's rounding."""
 
     gpu: int = Field(
         0,

@@ -229,15 +229,11 @@ def _chunk(f: np.ndarray, g: np.ndarray, label: np.ndarray | None) -> _Chunk:
     truth = top if label is None else label.astype(np.int32)
     g_columns = np.ascontiguousarray(g.T)
     f_columns = g_columns if f is g else np.ascontiguousarray(f.T)
-    is_right = top == truth
-    bound = np.where(is_right, first, np.inf)
-    tie = np.where(is_right, np.nextafter(first, -np.inf, dtype=float), np.inf)
+    logit = [first, np.nextafter(first, -np.inf, dtype=float)]
+    bound, tie = np.where(top == truth, logit, np.inf)
     by_label, by_top = (_grouped(keys, g.shape[1]) for keys in (truth, top))
-    return _Chunk(
-        *(f_columns, g_columns, truth, top, first, runner_up, second, bound, tie),
-        *by_label,
-        *by_top,
-    )
+    winners = (truth, top, first, runner_up, second)
+    return _Chunk(f_columns, g_columns, *winners, bound, tie, *by_label, *by_top)
 
 
 def evaluate(

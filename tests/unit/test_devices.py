@@ -14,6 +14,7 @@ from neuraldeps.engines import in_threads
 from neuraldeps.errors import InputError
 from neuraldeps.logits.store import LogitsFile
 from neuraldeps.moments import device_bytes, second_moment
+from tests.unit.test_house import rules
 from tests.unit.test_moments import write_logits
 
 ROOT = Path(__file__).parents[2]
@@ -93,3 +94,18 @@ def test_threads_of_pytorch_are_given_back():
     with one_torch_thread("cpu"):
         assert torch.get_num_threads() == 1
     assert torch.get_num_threads() == before
+
+
+def test_rules_whose_scripts_use_the_device_ask_for_its_environment_memory_and_gpu():
+    asking = {
+        name
+        for name, text, _ in rules()
+        if all(word in text for word in ("REDUCTION_ENV", "REDUCTION_GPUS", "with_device("))
+    }
+    using = {
+        script.stem
+        for script in (ROOT / "scripts").glob("*.py")
+        if '["reduction_device"]' in script.read_text()
+    }
+    assert asking == using
+    assert {"reduce_second_moment", "evaluate_dependencies", "measure_stability"} <= using
