@@ -149,7 +149,7 @@ def plot_chord(chords: Chords, title: str, subtitle: str) -> Figure:
 
 def _ring(circos: Circos, coef: np.ndarray, base: Sequence[Category], unit: float) -> None:
     """Grey sectors with an arc of the coefficient's own length per target; names of those that serve one."""
-    is_linked: np.ndarray = np.any(coef, axis=0)
+    is_linked = np.asarray(coef.any(axis=0))
     font = float(np.clip(420 / max(is_linked.sum(), 1), 5.5, 7.5))
     for j, sector in enumerate(circos.sectors):
         track = sector.add_track(RING)
@@ -214,9 +214,8 @@ def _target_name(
     inward = -np.sign(position)
     beside, below = np.array([inward[0] or 1, 0]), np.array([0, inward[1] or 1])
     is_beside = abs(position[0]) > 0.5 * np.hypot(*position)
-    sides: tuple[np.ndarray, ...]
-    sides = (beside, below, beside + below) if is_beside else (below, beside + below, beside)
-    sides += (beside - below, below - beside)
+    first = (beside, below, beside + below) if is_beside else (below, beside + below, beside)
+    sides = [*first, beside - below, below - beside]
     places = [(side, width) for side in sides for width in (16, 12, 24)]
     best, box = np.inf, Bbox.null()
     chosen: Text | None = None

@@ -25,7 +25,7 @@ from neuraldeps.stores import aside
 
 Arguments = ParamSpec("Arguments")
 DPI = 200
-COLORS = 256  # of a PNG
+COLORS, GREYS = 256, 16  # of a PNG that is drawn, and of one with images in grey
 TWO_COLUMNS, ONE_COLUMN = 6.875, 3.25  # widths in a paper, inches
 WIDTHS = {"": TWO_COLUMNS, "column_": ONE_COLUMN}  # by what output files' names begin with
 INK, MUTED, FAINT, PAPER = "#22272e", "#6b7280", "#e5e7eb", "#ffffff"
@@ -111,11 +111,12 @@ def _write(figure: Figure, path: str) -> None:
         metadata: Mapping[str, Any] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
         ending = Path(path).suffix
         figure.savefig(work, dpi=DPI, metadata=metadata.get(ending, {}))
-        has_photos = any(image.get_array().ndim == 3 for image in figure.findobj(AxesImage))  # type: ignore[union-attr]
+        images = [np.asarray(image.get_array()) for image in figure.findobj(AxesImage)]  # type: ignore[union-attr]
+        has_photos = any(image.ndim == 3 for image in images)
         if ending == ".png" and not has_photos:
             with Image.open(work) as drawn:
                 pixels = drawn.convert("RGB")
-            few = pixels.quantize(COLORS, dither=Image.Dither.NONE)
+            few = pixels.quantize(GREYS if images else COLORS, dither=Image.Dither.NONE)
             palette = np.array(few.getpalette(), np.uint8).reshape(-1, 3)
             palette[np.asarray(few)[0, 0]] = np.asarray(pixels)[0, 0]  # so that white is white
             few.putpalette(palette.tobytes())

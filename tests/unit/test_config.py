@@ -151,7 +151,11 @@ WRONG = [
         r"new\[1\] is 999; it must leave two of .*categories, 1000",
     ),
     ("generalizability.default_variant", "l3", r"is 'l3'; it must be one of generalizability\.var"),
-    ("tables.paper", {"variant": "l3"}, r"variant is 'l3'; it must be one of generalizability\.variants"),
+    (
+        "tables.paper",
+        {"variant": "l3"},
+        r"variant is 'l3'; it must be one of generalizability\.variants",
+    ),
     ("figures.chord.n_base", 999, r"n_base \+ n_targets is 1009; it must be at most"),
 ]
 

@@ -1,6 +1,7 @@
 """Figures over all categories show the stores' numbers, and galleries the right categories."""
 
 import hashlib
+from pathlib import Path
 
 import matplotlib
 import networkx as nx
@@ -20,7 +21,14 @@ from neuraldeps.figures.accuracy import (
 from neuraldeps.figures.gallery import choose_gallery, plot_galleries, unlikeness
 from neuraldeps.figures.graph import dependency_graph, lay_out, pack_disks, plot_graph, strongest
 from neuraldeps.figures.stability import grouped_quartiles, plot_stability, stability_pairs
-from neuraldeps.figures.style import ONE_COLUMN, RC, TWO_COLUMNS, save_pages, save_widths
+from neuraldeps.figures.style import (
+    ONE_COLUMN,
+    RC,
+    TWO_COLUMNS,
+    save_figure,
+    save_pages,
+    save_widths,
+)
 from neuraldeps.stores import strings
 from tests.synthetic_results import CODES, NAMES, K, N, category_coords, evaluation_store
 
@@ -132,6 +140,22 @@ def test_the_same_input_gives_the_same_bytes_in_every_form_and_width(tmp_path):
     assert digests[0] == digests[1]
     widths = [Image.open(tmp_path / f"first/{name}.png").width for name in "ab"]
     assert widths == [round(200 * TWO_COLUMNS), round(200 * ONE_COLUMN)]
+
+
+def test_a_png_has_few_colours_and_white_is_white(tmp_path):
+    png, svg = str(tmp_path / "a.png"), str(tmp_path / "a.svg")
+    store = evaluation_store()
+    figure = plot_accuracy_replaced([store], test="test", estimator="subset", size=4)
+    save_figure(figure, png, svg)
+    full = tmp_path / "full.png"
+    with matplotlib.rc_context(RC):
+        figure.savefig(full, dpi=200)
+    with Image.open(png) as drawn, Image.open(full) as whole:
+        assert drawn.mode == "P"
+        few, many = (np.asarray(one.convert("RGB"), int) for one in (drawn, whole))
+    assert (few[(many == 255).all(axis=2)] == 255).all()
+    assert np.abs(few - many).max() <= 40  # one pixel of an antialiased edge
+    assert Path(png).stat().st_size < full.stat().st_size / 2
 
 
 def test_accuracy_kept_is_the_stores_share_of_the_original():
