@@ -127,14 +127,13 @@ def test_damage_and_a_device_too_small_are_one_line(tmp_path, device, monkeypatc
     path = write_logits(tmp_path / "f.zarr", np.random.default_rng(0).standard_normal((200, N)))
     file, label = LogitsFile(path), np.full(200, -1)
     given = (file, file, candidates_for(np.arange(N), N), label)
-    (tmp_path / "f.zarr/logits/c/2/0").unlink()
-    with pytest.raises(StoreError, match=r"logits/c/2/0 is missing"):
-        evaluate(*given, device=device)
-
     def refuse(device, needed):
         assert needed > 6 * 8 * scoring_on_device.ROWS * 2 * N
         raise InputError("too small")
 
     monkeypatch.setattr(scoring_on_device, "check_device", refuse)
     with pytest.raises(InputError, match="too small"):
+        evaluate(*given, device=device)
+    (tmp_path / "f.zarr/logits/c/2/0").unlink()
+    with pytest.raises(StoreError, match=r"logits/c/2/0 is missing"):
         evaluate(*given, device=device)
