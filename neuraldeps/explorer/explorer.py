@@ -1,6 +1,7 @@
 """The explorer's folder: the page, an index, and blocks of data and pictures beside it."""
 
 import logging
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -122,12 +123,13 @@ def _index(pairs: Sequence[Pair], splits: dict[str, str], block_size: int) -> di
 
 def _pair_of(pair: Pair, splits: dict[str, str]) -> dict[str, Any]:
     judged = pair.judged.sel(split=splits["test"])
+    accuracy = float(judged["original_accuracy"])
     positives = pair.judged.attrs.get("positives", {}).get(splits["test"], "labelled")
     return {
         "source": pair.source,
         "target": pair.target,
         "n_images": int(judged["n_samples"]),
-        "accuracy": round(float(judged["original_accuracy"]), 5),
+        "accuracy": round(accuracy, 5) if math.isfinite(accuracy) else None,
         "pseudo_positives": positives != "labelled",
         "has": {
             "cards": pair.cards is not None,

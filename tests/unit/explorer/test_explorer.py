@@ -11,6 +11,7 @@ from PIL import Image
 
 from neuraldeps.cards.flags import FLAGS
 from neuraldeps.errors import StoreError
+from neuraldeps.explorer import make_explorer
 from neuraldeps.explorer.writing import new_folder, write_script
 from neuraldeps.stores import strings, write_store
 from tests.synthetic_explorer import AWKWARD, N, evaluation, explore
@@ -234,3 +235,22 @@ def test_networks_of_other_categories_are_refused(run, tmp_path):
     with pytest.raises(StoreError, match=r"has other categories than .*explorer\.enabled: false"):
         explore(mixed, tmp_path / "explorer")
     assert not (tmp_path / "explorer").exists()
+
+
+def test_a_run_without_labels_cards_and_images_has_an_explorer(tmp_path):
+    store = evaluation("one", "one", 8, 3, 0)
+    for name in (
+        "original_accuracy",
+        "accuracy",
+        "positive_accuracy",
+        "original_positive_accuracy",
+    ):
+        store[name][:] = np.nan
+    write_store(store, tmp_path / "one--one.zarr")
+    files = {"evaluations": [str(tmp_path / "one--one.zarr")]}
+    make_explorer(str(tmp_path / "explorer"), **files, splits={"fit": "fit", "test": "test"})
+    index, block = (read(tmp_path / "explorer", name) for name in ("index", "blocks/0/0"))
+    assert index["pairs"][0]["accuracy"] is None
+    assert block["accuracy_change"]["lasso"] == [[None] * 3] * 8
+    assert not {"worst", "stability", "controls"} & set(block)
+    assert not {"flags", "stability"} & set(read(tmp_path / "explorer", "tables/0/facts"))
