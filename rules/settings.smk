@@ -13,7 +13,9 @@ from neuraldeps.robustness.penalty import ARMS, BASELINE, FINETUNED, PENALISED
 from neuraldeps.run_lock import lift_stale_lock
 
 if workflow.is_main_process and lift_stale_lock(Path(".snakemake")):
-    logger.warning("The last run here was killed: its lock is lifted, and this run goes on from there.")
+    logger.warning(
+        "The last run here was killed: its lock is lifted, and this run goes on from there."
+    )
 
 try:
     complete_config(config, workflow.configfiles, workflow.config_settings.config)
