@@ -13,7 +13,7 @@ OSDI 2018):
 
 It is told what to do by extended attributes of its root: ``user.cut`` with ``{"after": n, "seed": s}``
 cuts the power at the n-th change from now on, after which every call fails with EIO; ``user.on``
-switches it on again, with what is left; ``user.state`` reads ``{"changes": n, "is_off": ...}``.
+switches it on again, with what is left; ``user.clear`` removes everything; ``user.state`` reads ``{"changes": n, "is_off": ...}``.
 """
 
 import errno
@@ -141,6 +141,8 @@ class Volatile:
             self.fuel, self.rng = how["after"], random.Random(how["seed"])
         elif path == "/" and name == "user.on":
             self.is_off, self.fuel = False, None
+        elif path == "/" and name == "user.clear":
+            self.root, self.changes = Node(self.root.mode), []
         else:
             raise failure(errno.ENOTSUP)
 

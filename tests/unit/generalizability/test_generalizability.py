@@ -258,7 +258,8 @@ def test_only_the_images_asked_for_are_read_and_held_once(tmp_path):
     wanted = np.flatnonzero(np.arange(len(label)) % 10_000 < 5000)
     for shard in (tmp_path / "logits.zarr/logits/c").iterdir():
         if int(shard.name) % 10 >= 5:
-            shard.joinpath("0").write_bytes(bytes(shard.joinpath("0").stat().st_size))
+            file = shard / "0"
+            file.write_bytes(bytes(file.stat().st_size))
     stored = open_store(path)["logits"]
     data = TrainingLogits.from_logits(stored, label, split, images=wanted)
     oracle = TrainingLogits.from_logits(logits[wanted], label[wanted], split)

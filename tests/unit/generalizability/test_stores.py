@@ -210,8 +210,8 @@ def test_weights_are_those_of_labelled_images(partly_labelled, options):
 
 def test_more_held_out_than_there_are_images_is_said_before_logits_are_read(stored):
     folder, paths, _ = stored
-    shard = folder / "logits.zarr/logits/c/0/0"
-    shard.write_bytes(bytes(shard.stat().st_size))
+    file = folder / "logits.zarr/logits/c/0/0"
+    file.write_bytes(bytes(file.stat().st_size))
     with pytest.raises(InputError, match="held_out_every: 0 of 600 training images"):
         fitted(folder, paths, held_out_every=500)
 
