@@ -160,14 +160,11 @@ def write_latex(
                 room = PAGE
             floats[-1].append(_tabular(shown.iloc[first:last], columns))
             room -= needed
-    if room < sum(1 + len(note) // NOTE for note in numbered) * 0.8:
-        floats.append([])
-    below = (
-        r"\par\medskip\footnotesize\raggedright"
-        + "\n"
-        + " \\\\\n".join(map(escape_latex, numbered))
-    )
-    floats[-1].append(below)
+    if numbered:
+        if room < sum(1 + len(note) // NOTE for note in numbered) * 0.8:
+            floats.append([])
+        below = r"\par\medskip\footnotesize\raggedright" + "\n"
+        floats[-1].append(below + " \\\\\n".join(map(escape_latex, numbered)))
     label = rf"\label{{tab:{path.stem.replace('_', '-')}}}"
     pages = [_float(parts, caption, label, number) for number, parts in enumerate(floats)]
     path.write_text("\n".join([NEEDS, *pages]) + "\n", encoding="utf-8")
