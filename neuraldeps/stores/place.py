@@ -11,6 +11,8 @@ from neuraldeps.stores.layouts import LAYOUTS, layout_of
 
 # sources that are no stores of the run
 FOREIGN = {"weights", "listing"}
+# rules that read the user's files, or logits that the workflow removes when they are used
+SOURCES_ELSEWHERE = {"import_logits", "measure_robustness"}
 
 
 def check_place(path: Path, attributes: Mapping[str, Any]) -> None:
@@ -63,7 +65,7 @@ def check_sources(path: Path, attributes: Mapping[str, Any], known: Collection[s
     StoreError
         If one of its sources is missing among them.
     """
-    if attributes.get("made_by") == "import_logits":  # from the user's files
+    if attributes.get("made_by") in SOURCES_ELSEWHERE:
         return
     for role, source in attributes.get("sources", {}).items():
         if role not in FOREIGN and source not in known:
