@@ -127,6 +127,7 @@ def test_damage_and_a_device_too_small_are_one_line(tmp_path, device, monkeypatc
     path = write_logits(tmp_path / "f.zarr", np.random.default_rng(0).standard_normal((200, N)))
     file, label = LogitsFile(path), np.full(200, -1)
     given = (file, file, candidates_for(np.arange(N), N), label)
+
     def refuse(device, needed):
         assert needed > 6 * 8 * scoring_on_device.ROWS * 2 * N
         raise InputError("too small")
