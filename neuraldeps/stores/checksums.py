@@ -27,7 +27,8 @@ from neuraldeps.stores.publish import beside, move
 STORE_VERSION = 1
 LIST = ".checksums.json"
 Files = Mapping[str, Sequence[Any]]  # size and SHA-256 by name
-_computed: dict[str, tuple[tuple[int, ...], str]] = {}
+Stamp = tuple[int, ...]
+_computed: dict[str, tuple[Stamp, str]] = {}
 
 
 def again(path: str | os.PathLike) -> str:
@@ -52,6 +53,28 @@ def again(path: str | os.PathLike) -> str:
     return f"remove it and run again: rm -r {name} && snakemake {name}"
 
 
+def stamp(path: Path) -> Stamp:
+    """What changes whenever a file is written or replaced.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    tuple of int
+        Its inode, size, and times of modification and of change in nanoseconds.
+
+    Raises
+    ------
+    OSError
+        If there is no such file.
+    """
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
 def digest(path: Path) -> str:
     """SHA-256 of a file; of one that has not changed, once in a process.
 
@@ -65,11 +88,9 @@ def digest(path: Path) -> str:
     str
         64 hexadecimal digits.
     """
-    status = path.stat()
-    stamp = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    known = _computed.get(str(path.absolute()))
-    if known is None or known[0] != stamp:
-        known = _computed[str(path.absolute())] = stamp, file_digest(path)
+    now, known = stamp(path), _computed.get(str(path.absolute()))
+    if known is None or known[0] != now:
+        known = _computed[str(path.absolute())] = now, file_digest(path)
     return known[1]
 
 

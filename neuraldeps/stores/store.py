@@ -24,12 +24,14 @@ from zarr.abc.store import Store
 from zarr.codecs import BytesCodec, Crc32cCodec, ZstdCodec
 
 from neuraldeps.errors import StoreError, first_line
-from neuraldeps.stores.checksums import CheckedStore, again, write_checksums
+from neuraldeps.stores.checksums import LIST, CheckedStore, Stamp, again, stamp, write_checksums
 from neuraldeps.stores.place import check_place
 from neuraldeps.stores.provenance import NOT_OURS
 from neuraldeps.stores.publish import beside, move
 
 CHUNK_BYTES = 4 * 2**20
+# arrays that this process has opened, by path and name, with the stamp of the list that they were opened by
+_opened: dict[tuple[str, str], tuple[Stamp, zarr.Array]] = {}
 
 
 def open_store(path: str | os.PathLike, **kwargs: Any) -> xr.Dataset:
@@ -67,7 +69,7 @@ def open_store(path: str | os.PathLike, **kwargs: Any) -> xr.Dataset:
 
 
 def open_array(path: str | os.PathLike, name: str) -> zarr.Array:
-    """Open one array of a store, to be read a part at a time.
+    """Open one array of a store, to be read a part at a time; in a process once, until the store is replaced.
 
     Parameters
     ----------
@@ -86,10 +88,19 @@ def open_array(path: str | os.PathLike, name: str) -> zarr.Array:
     StoreError
         If the store has no such array, is damaged or of another version.
     """
+    # its list holds every checksum of a store: whoever opens it by each of a thousand shards reads it once
+    key, checksums = (os.path.abspath(path), name), Path(path, LIST)
+    now = stamp(checksums) if checksums.is_file() else None
+    known = _opened.get(key)
+    if now is not None and known is not None and known[0] == now:
+        return known[1]
     try:
-        return zarr.open_array(_checked(path), path=name, mode="r")
+        array = zarr.open_array(_checked(path), path=name, mode="r")
     except FileNotFoundError as error:
         raise StoreError(f"{path}: has no array {name}; {again(path)}") from error
+    if now is not None:
+        _opened[key] = now, array
+    return array
 
 
 def _checked(path: str | os.PathLike) -> Store | str:

@@ -144,6 +144,28 @@ def test_categories_in_another_order(tmp_path, monkeypatch):
     refused(LOGITS, "category_name/c/0")
 
 
+def test_the_list_is_read_once_for_all_shards_and_again_after_a_change(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_logits(LOGITS)
+    read, seen = Path.read_bytes, []
+    monkeypatch.setattr(Path, "read_bytes", lambda path: seen.append(path.name) or read(path))
+    logits = LogitsFile(LOGITS)
+    for first in range(0, 64, 16):
+        np.testing.assert_array_equal(logits.stored(first, first + 16), VALUES[first : first + 16])
+    assert logits.shape == (64, 5)
+    assert seen.count(LIST) == 1
+
+    shutil.rmtree(LOGITS)
+    write_logits(LOGITS, values=-VALUES)
+    np.testing.assert_array_equal(logits.stored(0, 64), -VALUES)
+    Path(LOGITS, "logits/c/2/0").unlink()
+    with pytest.raises(StoreError, match="logits/c/2/0 is missing"):
+        logits.stored(32, 48)
+    shutil.rmtree(LOGITS)
+    with pytest.raises(StoreError, match=LOGITS):
+        logits.stored(0, 16)
+
+
 def test_a_store_of_another_version(store):
     found = json.loads((file := Path(store, LIST)).read_text())
     file.write_bytes(_document(found["files"], 0))
