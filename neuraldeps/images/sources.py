@@ -1,4 +1,7 @@
-"""Images as timm opens them: folders, archives and data sets, listed in their own order."""
+"""Images as timm opens them: folders, archives and data sets, listed in their own order.
+
+timm is imported where it is needed: who lists a folder does not wait for PyTorch.
+"""
 
 import logging
 import os
@@ -11,9 +14,6 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
-from timm.data import create_dataset
-from timm.data.dataset import IterableImageDataset
-from timm.data.readers.class_map import load_class_map
 
 from neuraldeps.errors import InputError, first_line
 from neuraldeps.images.archives import TarImages
@@ -80,10 +80,14 @@ def list_images(spec: Mapping[str, Any], key: str) -> Listing:
 
 
 def _open_torchvision(name: str, options: Mapping[str, Any]) -> Any:
+    from timm.data import create_dataset
+
     return create_dataset(name, **options)
 
 
 def _open_timm(name: str, options: Mapping[str, Any]) -> Any:
+    from timm.data import create_dataset
+
     # as it is: timm would clip 16 bits to 8
     return create_dataset(name, **{**options, "input_img_mode": ""})
 
@@ -157,6 +161,8 @@ def list_source(source: Any, key: str) -> Listing:
     InputError
         If its targets are not one class number per image.
     """
+    from timm.data.dataset import IterableImageDataset
+
     if isinstance(source, IterableImageDataset):
         # images are decoded, and dropped: a stream has no other list of its targets
         targets = [target for _, target in source.reader]
@@ -267,6 +273,8 @@ def _class_map(path: str, root: str, key: str) -> dict[str, int]:
         raise InputError(f"{key}.class_map: {path} does not exist; correct the path")
     try:
         if not path.endswith(".txt"):
+            from timm.data.readers.class_map import load_class_map
+
             return dict(load_class_map(path, root))
         text = Path(path).read_text(encoding="utf-8-sig")
     except (AssertionError, OSError, ValueError, UnpicklingError) as error:

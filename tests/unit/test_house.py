@@ -307,6 +307,7 @@ def test_no_module_is_long_without_a_reason():
     [
         "neuraldeps.config",
         "neuraldeps.covlasso",
+        "neuraldeps.images.index",
         "neuraldeps.dependencies.covlasso, neuraldeps.dependencies.evaluation",
         "neuraldeps.logits.external, neuraldeps.logits.store",
         "neuraldeps.generalizability.learning",
