@@ -9,6 +9,12 @@ from tests.workflow.conftest import contents
 
 TINY = Path(__file__).with_name("tiny.yaml")
 ON_GPUS = {"rule_train_backbone", "rule_extract_logits"}
+# from the images to a table, a figure and a store of a figure: the other tables and figures are jobs of the same kind
+TARGETS = (
+    "results/tables/table1.csv",
+    "results/figures/figure1.png",
+    "results/dependencies/chord.zarr",
+)
 
 
 @pytest.fixture(scope="module")
@@ -16,8 +22,8 @@ def projects(slurm, tmp_path_factory):
     """A project whose workflow ran on Slurm, and one where it ran here at the same time."""
     on_slurm = Project(tmp_path_factory.mktemp("slurm"), slurm, TINY)
     locally = Project(tmp_path_factory.mktemp("local"), slurm, TINY)
-    run = on_slurm.start()
-    locally.run_here()
+    run = on_slurm.start(*TARGETS)
+    locally.run_here(*TARGETS)
     on_slurm.ends_well(run)
     return on_slurm, locally
 

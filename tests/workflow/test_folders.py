@@ -20,6 +20,7 @@ from tests.workflow.conftest import HERE, contents, snakemake
 CONFIG = HERE / "folders.yaml"
 N, EACH = 12, 10
 CODES = [f"c{i:02d}" for i in range(N)]
+TABLES = [f"results/tables/table{number}.csv" for number in range(1, 5)]
 
 
 def write_photos(folder, seed, codes=CODES):
@@ -53,7 +54,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def results(folder):
-    run = snakemake(folder, CONFIG)
+    run = snakemake(folder, CONFIG, *TABLES)
     assert run.returncode == 0, run.stdout
     return folder / "results"
 
@@ -203,7 +204,7 @@ def test_a_category_that_is_not_there_ends_the_run_before_any_training(folder, t
     config = yaml.safe_load(CONFIG.read_text())
     config["robustness"]["category_pair"] = {"learner": ["thing 3", "horse"]}
     (tmp_path / "horse.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    run = snakemake(tmp_path, tmp_path / "horse.yaml")
+    run = snakemake(tmp_path, tmp_path / "horse.yaml", *TABLES)
     assert run.returncode != 0
     assert (
         "robustness.category_pair.learner: no category named 'horse'; give a name or code"

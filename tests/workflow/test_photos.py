@@ -22,6 +22,11 @@ CONFIG = ROOT / "config/photos.yaml"
 MODELS = yaml.safe_load(CONFIG.read_text())["models"]
 PAIRS = [("lite0", "lite0"), ("lite0", "lite2")]
 FEWER = 3  # one photo of so many
+# what is tested below, and what shows photos
+TARGETS = [
+    *("results/tables/table1.csv", "results/tables/networks.csv"),
+    *("results/figures/figure1.png", "results/explorer"),
+]
 
 pytestmark = pytest.mark.photos
 
@@ -51,7 +56,7 @@ def results(folder):
     overlay |= {stage: {"enabled": False} for stage in ("theory", "stability", "controls", "cards")}
     overlay["figures"] = {"galleries": {"n_categories": 0}}
     (folder / "fewer.yaml").write_text(yaml.safe_dump(overlay))
-    run = snakemake(folder, [CONFIG, folder / "fewer.yaml"])
+    run = snakemake(folder, [CONFIG, folder / "fewer.yaml"], "--", *TARGETS)
     assert run.returncode == 0, run.stdout
     return folder / "results"
 
@@ -96,6 +101,13 @@ def test_every_solution_is_certified(results):
     for source, target in PAIRS:
         solved = xr.open_zarr(results / f"dependencies/covlasso/{source}--{target}.zarr")
         assert float((solved["dual_gap"] / solved["target_second_moment"]).max()) <= 1e-12
+
+
+def test_figure_and_explorer_are_made_without_labels(results):
+    assert (results / "figures/figure1.png").stat().st_size > 10_000
+    index = (results / "explorer/data/index.js").read_text()
+    assert all(f'"{model}"' in index for model in MODELS)
+    assert (results / "explorer/index.html").exists()
 
 
 def test_the_tables_say_what_the_photos_lack(results):
