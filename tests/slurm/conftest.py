@@ -47,10 +47,10 @@ class Project:
         (folder / "slurm").mkdir()
         (folder / "slurm/config.yaml").write_text(profile)
 
-    def run_here(self, *targets: str) -> None:
+    def run_here(self, *targets: str, cores: int = 2) -> None:
         """The same workflow without Slurm."""
         run = subprocess.run(
-            [sys.executable, "-m", "snakemake", "--cores", "2", *targets],
+            [sys.executable, "-m", "snakemake", "--cores", str(cores), *targets],
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,4 +1,4 @@
-"""`snakemake --profile slurm` on a real Slurm: the bytes of a local run, on the nodes asked for."""
+"""`snakemake --profile slurm` on a real Slurm: the bytes of a run on one core of this machine, on the nodes asked for."""
 
 from pathlib import Path
 
@@ -19,16 +19,17 @@ TARGETS = (
 
 @pytest.fixture(scope="module")
 def projects(slurm, tmp_path_factory):
-    """A project whose workflow ran on Slurm, and one where it ran here at the same time."""
+    """A project whose workflow ran on Slurm, and one where it ran on one core at the same time."""
     on_slurm = Project(tmp_path_factory.mktemp("slurm"), slurm, TINY)
     locally = Project(tmp_path_factory.mktemp("local"), slurm, TINY)
     run = on_slurm.start(*TARGETS)
-    locally.run_here(*TARGETS)
+    locally.run_here(*TARGETS, cores=1)
     on_slurm.ends_well(run)
     return on_slurm, locally
 
 
-def test_same_bytes_as_a_local_run(projects):
+def test_same_bytes_as_on_one_core(projects):
+    """Jobs on Slurm have as many cores as their rules ask for."""
     on_slurm, local = (contents(project.folder / "results") for project in projects)
     assert sorted(on_slurm) == sorted(local)
     assert [name for name in local if on_slurm[name] != local[name]] == []
