@@ -29,7 +29,7 @@ rule make_explorer:
             if split == TEST
         ],
     output:
-        folder=directory("results/explorer"),
+        folder=EXPLORER,
     log:
         "logs/make_explorer.log",
     benchmark:
@@ -42,7 +42,7 @@ rule make_explorer:
         runtime=minutes(120),
     params:
         splits={"fit": FIT, "test": TEST},
-        options=without(in_order(config["explorer"]), "enabled"),
+        options=without(in_order(config["explorer"]), "enabled", "in_report"),
         seed=config["seed"],
     script:
         "../scripts/make_explorer.py"

@@ -181,6 +181,15 @@ if PAPER_CHOICE["variant"] is None:
 CHORD_MODEL = config["figures"]["chord"]["model"] or MODELS[0]
 # support size of the figures that show one: the largest of Table 1's
 SHOWN_SIZE = config["tables"]["table1"]["support_size"][1]
+# Snakemake's report takes folders into archives alone
+EXPLORER = directory("results/explorer")
+if config["explorer"]["in_report"]:
+    EXPLORER = report(
+        EXPLORER,
+        caption="../report/explorer.rst",
+        category="Explorer",
+        htmlindex="index.html",
+    )
 GALLERIES = in_order(config["figures"]["galleries"])
 GALLERY_PAGES = range(1, 1 - (-GALLERIES["n_categories"] // GALLERIES["per_page"]))
 # by the title of a figure's row, one curve per seed

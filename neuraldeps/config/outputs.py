@@ -96,6 +96,10 @@ class Explorer(Block):
     map_size: int = Field(
         4, ge=1, description="Support size of the best subsets whose communities the map shows."
     )
+    in_report: bool = Field(
+        False,
+        description="Whether Snakemake's report has the explorer too; such a report must be an archive (`snakemake --report report.zip`).",
+    )
 
 
 class Table1(Block):

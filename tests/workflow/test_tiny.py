@@ -2,6 +2,7 @@
 
 import re
 import warnings
+import zipfile
 from collections import Counter
 from urllib.parse import unquote
 
@@ -262,6 +263,20 @@ def test_report_needs_nothing_but_the_results(tiny):
     text = (tiny / "report.html").read_text()
     assert "Table 1" in text
     assert len(text) < 10e6  # to mail; most of it is Snakemake's own page
+
+
+def test_an_archived_report_has_the_explorer_where_asked_for(tiny):
+    asked = ["--config", "explorer={in_report: true}", "--report", "report.zip"]
+    run = snakemake(tiny, HERE / "tiny.yaml", *asked)
+    assert run.returncode == 0, run.stdout
+    with zipfile.ZipFile(tiny / "report.zip") as archive:
+        names = archive.namelist()
+    (page,) = (name for name in names if name.endswith("/index.html"))
+    folder = page.removesuffix("index.html")
+    packed = {name.removeprefix(folder) for name in names if name.startswith(folder)}
+    explorer = tiny / "results/explorer"
+    files = {str(file.relative_to(explorer)) for file in explorer.rglob("*") if file.is_file()}
+    assert packed == files - {".snakemake_timestamp"}
 
 
 @pytest.mark.parametrize("engine", ["pdflatex", "lualatex"])
