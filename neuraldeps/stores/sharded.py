@@ -106,10 +106,10 @@ class ShardedArray:
         bool
             Whether nothing is left to do.
         """
-        document = self.path / "zarr.json"
-        if not document.exists():
+        try:
+            attributes = json.loads((self.path / "zarr.json").read_bytes()).get("attributes", {})
+        except (FileNotFoundError, ValueError):  # what cannot be read is for `publish` to refuse
             return False
-        attributes = json.loads(document.read_text()).get("attributes", {})
         return attributes.get("fingerprint") == self.template.attrs["fingerprint"]
 
     def missing(self) -> list[int]:
