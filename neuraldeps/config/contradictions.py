@@ -1,5 +1,6 @@
 """What no single key can say: keys that disagree with each other, each in one line."""
 
+import re
 from collections.abc import Generator, Iterable, Iterator
 from itertools import product
 
@@ -27,6 +28,7 @@ def contradictions(run: Run) -> Iterator[str]:
         The key, its value, and the fix.
     """
     yield from _other_kinds(run)
+    yield from _braces(run)
     yield from _models(run)
     yield from _splits(run)
     yield from _pairs(run)
@@ -48,6 +50,23 @@ def _other_kinds(run: Run) -> Iterator[str]:
         for mark in field.metadata:
             if isinstance(mark, OnlyFor) and kind not in mark.kinds and value != default:
                 yield f"{dotted(path)} is for {mark.words} but dataset.kind is {kind}; remove it"
+
+
+def _braces(run: Run) -> Iterator[str]:
+    """Files whose names Snakemake would take for a pattern; it knows no way to say otherwise."""
+    given = {"dataset.categories": run.dataset.categories}
+    given |= {f"dataset.splits.{name}.csv": split.csv for name, split in run.dataset.splits.items()}
+    for name, model in run.models.items():
+        given[f"models.{name}.checkpoint"] = model.checkpoint
+        for part in "logits", "labels", "paths":
+            paths = getattr(model, part) or {}
+            given |= {f"models.{name}.{part}.{split}": path for split, path in paths.items()}
+    for key, path in given.items():
+        if path and (pattern := re.search(r"\{[^{}]+\}", path)):
+            yield (
+                f"{key} is {path!r}, in which Snakemake would take {pattern[0]} for a wildcard; "
+                "rename the file or folder"
+            )
 
 
 def _models(run: Run) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """What YAML reads otherwise than its writer can have meant."""
 
+import math
 from collections.abc import Iterator
 
 import yaml
@@ -7,6 +8,7 @@ import yaml
 from neuraldeps.config.blocks import Path, dotted
 
 STRING, MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
+MOST_VALUES = 10**6  # of a configuration, with every alias written out
 KINDS = {"int": "a number", "float": "a number", "bool": "true or false", "null": "null"}
 
 
@@ -21,14 +23,31 @@ def misread(text: str) -> Iterator[str]:
     Yields
     ------
     str
-        Keys that stand twice (YAML takes the last), names that are no text, and numbers that are
-        read in base 60 or 8.
+        Keys that stand twice (YAML takes the last), names that are no text, numbers that are
+        read in base 60 or 8, and aliases that stand for themselves or for millions of values.
     """
     try:
         root = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError:
         return
+    if root is not None and (n_values := _written_out(root, {})) > MOST_VALUES:
+        yield (
+            f"its aliases (*name) stand for {n_values:.3g} values, more than {MOST_VALUES:,}; "
+            "write out what is meant"
+        )
+        return
     yield from _misread(root, (), set())
+
+
+def _written_out(node: yaml.Node, known: dict[int, float]) -> float:
+    """Values within a node, infinitely many in one that holds itself."""
+    if id(node) not in known:
+        known[id(node)] = math.inf  # until all of it was seen
+        pairs = isinstance(node, yaml.MappingNode)
+        children = [child for pair in node.value for child in pair] if pairs else node.value
+        is_leaf = isinstance(node, yaml.ScalarNode)
+        known[id(node)] = 1 + (0 if is_leaf else sum(_written_out(one, known) for one in children))
+    return known[id(node)]
 
 
 def _misread(node: yaml.Node | None, path: Path, seen: set[int]) -> Iterator[str]:

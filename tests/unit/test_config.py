@@ -50,6 +50,11 @@ WRONG = [
     ("models", {}, r"models has 0 entries; it needs at least 1"),
     ("models.resnet18.architecture", DELETE, r"missing key models\.resnet18\.architecture; add"),
     ("models.resnet18.checkpoint", "x.pth", r"resnet18 has train and checkpoint of .* exactly one"),
+    (
+        "models.resnet18.checkpoint",
+        "my {best}.pth",
+        r"resnet18\.checkpoint is 'my \{best\}\.pth', in which Snakemake would take \{best\} for a",
+    ),
     ("models.resnet18.train", DELETE, r"models\.resnet18 has none of .* give exactly one"),
     ("covlasso.alpha", [1.0, -0.5], r"covlasso\.alpha\[1\] is -0\.5; it must be greater than 0"),
     ("covlasso.relative_alpha", [2], r"covlasso\.relative_alpha\[0\] is 2; it must be at most 1"),
