@@ -142,6 +142,7 @@ class Life(RuleBasedStateMachine):
         self.shards: dict[str, dict[int, bool]] = {"a": {}, "b": {}}
         # "a" or "b"; "?" is a store whose metadata can no longer be read
         self.published: str | None = None
+        self.values_of: str | None = None
         self.is_damaged = False
 
     def teardown(self):
@@ -223,7 +224,7 @@ class Life(RuleBasedStateMachine):
         if expected is None:
             assert said is None
             if self.published is None:
-                self.published, self.is_damaged = name, False
+                self.published, self.values_of, self.is_damaged = name, name, False
             self.forget(name)
         else:
             assert expected in str(said)
@@ -258,7 +259,7 @@ class Life(RuleBasedStateMachine):
                 self.after_refusal(name, expected)
         if was_published is None and kill.renames == 2:
             assert expected is None
-            self.published, self.is_damaged = name, False
+            self.published, self.values_of, self.is_damaged = name, name, False
         if expected is None and (kill.renames == 2 or not kill.is_dead):
             self.forget(name)
 
@@ -270,7 +271,7 @@ class Life(RuleBasedStateMachine):
         if said is None:
             assert self.published in (None, name)
             if self.published is None:
-                self.published, self.is_damaged = name, False
+                self.published, self.values_of, self.is_damaged = name, name, False
         else:
             assert "a store with different content is already there" in said
             assert self.published not in (None, name) or self.is_damaged
@@ -285,7 +286,7 @@ class Life(RuleBasedStateMachine):
         with contextlib.suppress(StoreError), kill():
             self.publish_whole(name)
         if self.published is None and kill.renames:
-            self.published, self.is_damaged = name, False
+            self.published, self.values_of, self.is_damaged = name, name, False
 
     @precondition(lambda self: self.published)
     @rule()
@@ -293,7 +294,7 @@ class Life(RuleBasedStateMachine):
         """As errors tell users to."""
         self.step("remove")
         shutil.rmtree(self.path)
-        self.published = None
+        self.published = self.values_of = None
 
     @precondition(lambda self: self.published in ("a", "b") and not self.is_damaged)
     @rule(data=st.data())
@@ -312,7 +313,7 @@ class Life(RuleBasedStateMachine):
         self.step("damage the metadata")
         document = self.path / "zarr.json"
         document.write_bytes(document.read_bytes()[:-2])
-        self.published, self.is_damaged = "?", True
+        self.published, self.is_damaged = "?", True  # whose values it has is kept
 
     @precondition(lambda self: any(self.shards.values()))
     @rule(data=st.data())
@@ -338,14 +339,17 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def read(self):
-        """All of it, in both ways; right numbers or one line."""
+        """All of it, in both ways; right numbers or one line.
+
+        Who opened the store before may go on: each shard is compared with its checksum still.
+        """
         self.step("read")
         for read in self.opened, self.by_rows:
             found: list[np.ndarray] = []
             said = refused(lambda read=read, found=found: found.append(read()))
             if said is None:
-                assert self.published in ("a", "b")
-                np.testing.assert_array_equal(found[0], VALUES[self.published])
+                assert self.published in ("a", "b") or read == self.by_rows
+                np.testing.assert_array_equal(found[0], VALUES[str(self.values_of)])
             else:
                 assert self.published is None or self.is_damaged
                 assert str(self.path) in said
