@@ -5,11 +5,11 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
+from neuraldeps.arms import ARMS, BASELINE, FINETUNED, PENALISED
 from neuraldeps.logits.arrays import check_headers, folder_state
 from neuraldeps.config import complete_config, count_new
 from neuraldeps.controls.kinds import CONTROLS
 from neuraldeps.errors import InputError
-from neuraldeps.robustness.penalty import ARMS, BASELINE, FINETUNED, PENALISED
 from neuraldeps.run_lock import lift_stale_lock
 
 if workflow.is_main_process and lift_stale_lock(Path(".snakemake")):
@@ -168,10 +168,6 @@ USED_PHOTO_SPLITS = [
 
 # the tables as the paper lays them out: what stands for its method
 PAPER_CHOICE = in_order(config["tables"]["paper"])
-if PAPER_CHOICE["arm"] not in PENALISED:
-    raise WorkflowError(
-        f"tables.paper.arm is {PAPER_CHOICE['arm']!r}; it must be one of {', '.join(PENALISED)}"
-    )
 if PAPER_CHOICE["variant"] is None:
     PAPER_CHOICE["variant"] = (
         "literal" if "literal" in GENERAL["variants"] else GENERAL["default_variant"]

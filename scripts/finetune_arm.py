@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from neuraldeps.arms import DependencyPenalty
 from neuraldeps.logs import job_log
 from neuraldeps.networks.build import build_network
 from neuraldeps.networks.card import NetworkCard
 from neuraldeps.networks.checkpoints import load_checkpoint, weights_digest
 from neuraldeps.networks.training import train_to
-from neuraldeps.robustness.penalty import DependencyPenalty
 from neuraldeps.seeds import seed_of
 
 if TYPE_CHECKING:

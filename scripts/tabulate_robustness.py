@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from neuraldeps.arms import describe_penalties
 from neuraldeps.logs import job_log
-from neuraldeps.robustness.penalty import describe_penalties
 from neuraldeps.stores import open_store
 from neuraldeps.tables.robustness import printable_table, shown_table, table3, table3_notes
 from neuraldeps.tables.writing import FORMS, write_table

@@ -4,13 +4,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from neuraldeps.arms import PENALISED
 from neuraldeps.config.blocks import Block, Choices, Either, TwoWords
 from neuraldeps.estimators import ESTIMATORS
 
 if TYPE_CHECKING:
     Estimator = str
+    PenalisedArm = str
 else:
     Estimator = Literal[tuple(ESTIMATORS)]
+    PenalisedArm = Literal[tuple(PENALISED)]
 
 
 class Cards(Block):
@@ -137,7 +140,7 @@ class Paper(Block):
         None,
         description="The variant of Tables 2 and 4, a key of generalizability.variants; null is literal, the paper read literally, or generalizability.default_variant where no variant has that name.",
     )
-    arm: str = Field(
+    arm: PenalisedArm = Field(
         "literal", description="The arm of Table 3 that stands for the paper's regulariser."
     )
 

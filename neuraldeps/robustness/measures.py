@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from neuraldeps.arms import BASELINE
 from neuraldeps.categories import restriction
 from neuraldeps.covlasso import covlasso_path, solve_covlasso
 from neuraldeps.errors import InputError
 from neuraldeps.logits.store import Centering, LogitsFile
 from neuraldeps.moments import second_moment
-from neuraldeps.robustness.penalty import BASELINE
 from neuraldeps.robustness.scores import anomaly_scores
 from neuraldeps.stores import fingerprint, open_store, provenance, strings
 from neuraldeps.stores.layouts import ROBUSTNESS

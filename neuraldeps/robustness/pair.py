@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from neuraldeps.arms import TINY
 from neuraldeps.categories import Category, categories, find_category
 from neuraldeps.errors import InputError
-from neuraldeps.robustness.penalty import TINY
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import pandas as pd
 import xarray as xr
 from scipy.stats import binomtest
 
+from neuraldeps.arms import CONTROL
 from neuraldeps.robustness.detection import OOD_METRICS, Ranking
-from neuraldeps.robustness.penalty import CONTROL
 
 
 def bootstrap_differences(

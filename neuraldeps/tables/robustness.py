@@ -9,9 +9,9 @@ import pandas as pd
 import xarray as xr
 from scipy.stats import ttest_rel
 
+from neuraldeps.arms import CONTROL
 from neuraldeps.categories import Category
 from neuraldeps.robustness.detection import OOD_METRICS, ood_areas
-from neuraldeps.robustness.penalty import CONTROL
 from neuraldeps.robustness.significance import (
     bootstrap_differences,
     holm,

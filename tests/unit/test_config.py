@@ -76,6 +76,11 @@ WRONG = [
         r"table1\.cases names 'resnet18--vit'; it must be one of pairs: resnet18--resnet18,",
     ),
     ("tables.table1.cases", "best", r"tables\.table1\.cases is 'best'; it must be auto"),
+    (
+        "tables.paper",
+        {"arm": "control"},
+        r"paper\.arm is 'control'; it must be one of literal, normalised",
+    ),
     ("figures.chord.model", "vit", r"figures\.chord\.model is 'vit'; it must be one of models"),
     (
         "tables.table1.support_size",

@@ -229,6 +229,7 @@ FLOORS = [
     "refit",
     "estimators",
     "weight_penalties",
+    "arms",
     "config",
     "logs",
     "run_lock",

@@ -12,9 +12,9 @@ import yaml
 from PIL import Image
 from timm.data import create_dataset, create_transform, resolve_model_data_config
 
+from neuraldeps.arms import ARMS
 from neuraldeps.networks.build import build_network
 from neuraldeps.networks.checkpoints import load_checkpoint, save_checkpoint
-from neuraldeps.robustness.penalty import ARMS
 from tests.workflow.conftest import HERE, contents, snakemake
 
 CONFIG = HERE / "folders.yaml"

@@ -8,10 +8,7 @@ import torch
 import xarray as xr
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from neuraldeps.errors import InputError
-from neuraldeps.robustness.detection import Ranking, ood_areas
-from neuraldeps.robustness.pair import choose_pair, shape_distances
-from neuraldeps.robustness.penalty import (
+from neuraldeps.arms import (
     ARMS,
     FINETUNED,
     PENALISED,
@@ -19,6 +16,9 @@ from neuraldeps.robustness.penalty import (
     DependencyPenalty,
     describe_penalties,
 )
+from neuraldeps.errors import InputError
+from neuraldeps.robustness.detection import Ranking, ood_areas
+from neuraldeps.robustness.pair import choose_pair, shape_distances
 from neuraldeps.stores import strings
 from tests.unit.robustness.test_robustness import NAMES, N
 

@@ -11,6 +11,10 @@ import xarray as xr
 from distributed import LocalCluster
 from sklearn.linear_model import Lasso
 
+from neuraldeps.arms import (
+    ARMS,
+    DependencyPenalty,
+)
 from neuraldeps.categories import restriction
 from neuraldeps.errors import InputError
 from neuraldeps.images.glyphs import data_config, draw_bitmaps, load_categories
@@ -22,10 +26,6 @@ from neuraldeps.networks.checkpoints import save_checkpoint
 from neuraldeps.networks.training import train
 from neuraldeps.robustness.detection import OOD_METRICS, OodMetric
 from neuraldeps.robustness.measures import baseline_penalty, measure_dependency, measure_robustness
-from neuraldeps.robustness.penalty import (
-    ARMS,
-    DependencyPenalty,
-)
 from neuraldeps.robustness.scores import measure_scores
 from neuraldeps.robustness.significance import bootstrap_differences, holm, mcnemar
 from neuraldeps.stores import provenance, strings, write_store
