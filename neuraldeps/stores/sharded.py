@@ -157,7 +157,13 @@ class ShardedArray:
             return
         try:
             array = zarr.open_array(DurableStore(self.work), path=self.name, mode="r+")
-            array[first:last] = values
+            try:
+                array[first:last] = values
+            except (
+                ValueError
+            ):  # a damaged shard stands there, which Zarr reads before it replaces it
+                self._file(shard).unlink(missing_ok=True)
+                array[first:last] = values
         except OSError:
             # else a twin was first, while this job wrote
             if not self._file(shard).exists() and not self.is_published():

@@ -135,6 +135,7 @@ def test_damage_and_a_device_too_small_are_one_line(tmp_path, device, monkeypatc
     monkeypatch.setattr(scoring_on_device, "check_device", refuse)
     with pytest.raises(InputError, match="too small"):
         evaluate(*given, device=device)
+    monkeypatch.undo()
     (tmp_path / "f.zarr/logits/c/2/0").unlink()
     with pytest.raises(StoreError, match=r"logits/c/2/0 is missing"):
         evaluate(*given, device=device)

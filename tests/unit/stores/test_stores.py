@@ -88,6 +88,35 @@ def test_shards_of_any_number_of_rows(tmp_path, monkeypatch):
     np.testing.assert_array_equal(array[:], VALUES)
 
 
+def test_a_damaged_shard_is_replaced_by_who_writes_it_again(tmp_path):
+    store = sharded(tmp_path / "store.zarr")
+    store.begin()
+    store.write(0, VALUES[:256])
+    content = bytearray(store._file(0).read_bytes())
+    for at in (0, len(content) // 2, len(content) - 1):
+        content[at] ^= 1
+        store._file(0).write_bytes(content)
+        store.write(0, VALUES[:256])
+    for shard in store.missing():
+        store.write(shard, VALUES[slice(*store.bounds(shard))])
+    store.finish()
+    np.testing.assert_array_equal(open_store(store.path)["logits"].values, VALUES)
+
+
+def test_a_store_whose_metadata_cannot_be_read_is_another_one(tmp_path):
+    write_store(template().compute(), tmp_path / "store.zarr")
+    (tmp_path / "store.zarr/zarr.json").write_text("{")
+    store = sharded(tmp_path / "store.zarr")
+    assert not store.is_published()
+    store.begin()
+    for shard in store.missing():
+        store.write(shard, VALUES[slice(*store.bounds(shard))])
+    with pytest.raises(
+        StoreError, match="a store with different content is already there; remove it"
+    ):
+        store.finish()
+
+
 def test_other_shards_begin_anew(tmp_path):
     begun = sharded(tmp_path / "a.zarr")
     begun.begin()
