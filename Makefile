@@ -6,7 +6,7 @@ CONSTRAINTS ?= requirements.lock
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo photos test lint lock rulegraph notebooks site
+.PHONY: demo photos test test-long lint lock rulegraph notebooks site
 
 $(VENV)/installed: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
@@ -24,6 +24,10 @@ photos: $(VENV)/installed
 
 test: $(VENV)/installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" python -m pytest
+
+# what changes seldom and takes long: real networks on photos, two devices, compilation from nothing
+test-long: $(VENV)/installed
+	PATH="$(CURDIR)/$(BIN):$$PATH" python -m pytest -m long
 
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check .

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from neuraldeps.covlasso.kernels import forget_stale_code
 
 ROOT = Path(__file__).parents[2]
@@ -33,6 +35,7 @@ print(digest.hexdigest())
 """
 
 
+@pytest.mark.long
 def test_cold_and_warm_cache_give_the_same_bytes(tmp_path):
     import numpy as np
 

@@ -28,7 +28,7 @@ TARGETS = [
     *("results/figures/figure1.png", "results/explorer"),
 ]
 
-pytestmark = pytest.mark.photos
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")

@@ -164,6 +164,7 @@ def test_every_solution_is_certified(tiny):
         assert not bool(own.any())
 
 
+@pytest.mark.long
 def test_two_devices_learn_what_one_learns_from_batches_twice_as_large(tmp_path):
     """PyTorch's own distributed launch, in a job; a transformer, since batch norm sees one device's."""
 
