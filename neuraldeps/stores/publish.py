@@ -118,7 +118,10 @@ def beside(path: Path) -> Iterator[Path]:
     while True:
         work = path.parent / f".{path.name}.{_node()}{uuid.uuid4().hex[8:]}.partial"
         work.mkdir()
-        descriptor = os.open(work, os.O_RDONLY)
+        try:
+            descriptor = os.open(work, os.O_RDONLY)
+        except FileNotFoundError:  # swept by another job before it was opened
+            continue
         with contextlib.suppress(OSError):  # a file system without locks: nobody sweeps there
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         if work.exists():  # else swept before it was locked

@@ -88,6 +88,22 @@ def test_shards_of_any_number_of_rows(tmp_path, monkeypatch):
     np.testing.assert_array_equal(array[:], VALUES)
 
 
+def test_work_that_is_swept_before_it_is_opened_is_begun_again(tmp_path, monkeypatch):
+    """By another job that publishes in the same folder: a folder without a lock is nobody's."""
+    opened, swept = os.open, []
+
+    def open_late(path, *arguments, **options):
+        if str(path).endswith(".partial") and not swept:
+            swept.append(path)
+            Path(path).rmdir()
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", open_late)
+    write_store(template().compute(), tmp_path / "store.zarr")
+    assert swept
+    assert open_store(tmp_path / "store.zarr").sizes["sample"] == 1000
+
+
 def test_a_damaged_shard_is_replaced_by_who_writes_it_again(tmp_path):
     store = sharded(tmp_path / "store.zarr")
     store.begin()
