@@ -2,8 +2,8 @@
 
     python benchmarks/scale/plan.py --networks 16 --categories 1000
 
-Logits are arrays with holes, of which planning reads the headers. Plans the whole run, once with nothing
-there and once for its first table; what Snakemake says of the jobs is counted, not kept.
+Logits are arrays with holes, of which planning reads the headers. Plans the whole run, and then its first
+table alone, with nothing there.
 """
 
 import argparse

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from itertools import chain
 
 import yaml
 
@@ -41,12 +42,12 @@ def misread(text: str) -> Iterator[str]:
 
 def _written_out(node: yaml.Node, known: dict[int, float]) -> float:
     """Values within a node, infinitely many in one that holds itself."""
+    if isinstance(node, yaml.ScalarNode):
+        return 1
     if id(node) not in known:
         known[id(node)] = math.inf  # until all of it was seen
-        pairs = isinstance(node, yaml.MappingNode)
-        children = [child for pair in node.value for child in pair] if pairs else node.value
-        is_leaf = isinstance(node, yaml.ScalarNode)
-        known[id(node)] = 1 + (0 if is_leaf else sum(_written_out(one, known) for one in children))
+        children = chain(*node.value) if isinstance(node, yaml.MappingNode) else node.value
+        known[id(node)] = 1 + sum(_written_out(child, known) for child in children)
     return known[id(node)]
 
 

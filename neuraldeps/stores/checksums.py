@@ -11,9 +11,9 @@ import hashlib
 import json
 import os
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from zarr.abc.store import ByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype
@@ -28,6 +28,8 @@ STORE_VERSION = 1
 LIST = ".checksums.json"
 Files = Mapping[str, Sequence[Any]]  # size and SHA-256 by name
 Stamp = tuple[int, ...]
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 _computed: dict[str, tuple[Stamp, str]] = {}
 
 
@@ -75,6 +77,38 @@ def stamp(path: Path) -> Stamp:
     return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
+def once(
+    made: dict[Key, tuple[Stamp, Value]], key: Key, file: Path, make: Callable[[], Value]
+) -> Value:
+    """What was made of a file: again only when the file has changed.
+
+    Parameters
+    ----------
+    made : dict
+        What was made before, with the file's stamp then.
+    key : hashable
+        Of what is made.
+    file : Path
+        What it depends on.
+    make : callable
+        Makes it.
+
+    Returns
+    -------
+    Any
+        What `make` gave.
+
+    Raises
+    ------
+    OSError
+        If there is no such file.
+    """
+    now, known = stamp(file), made.get(key)
+    if known is None or known[0] != now:
+        known = made[key] = now, make()
+    return known[1]
+
+
 def digest(path: Path) -> str:
     """SHA-256 of a file; of one that has not changed, once in a process.
 
@@ -88,10 +122,7 @@ def digest(path: Path) -> str:
     str
         64 hexadecimal digits.
     """
-    now, known = stamp(path), _computed.get(str(path.absolute()))
-    if known is None or known[0] != now:
-        known = _computed[str(path.absolute())] = now, file_digest(path)
-    return known[1]
+    return once(_computed, str(path.absolute()), path, lambda: file_digest(path))
 
 
 def files_of(path: Path) -> dict[str, Path]:

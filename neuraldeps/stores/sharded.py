@@ -159,9 +159,8 @@ class ShardedArray:
             array = zarr.open_array(DurableStore(self.work), path=self.name, mode="r+")
             try:
                 array[first:last] = values
-            except (
-                ValueError
-            ):  # a damaged shard stands there, which Zarr reads before it replaces it
+            except ValueError:
+                # a damaged shard stands there, which Zarr reads before it replaces it
                 self._file(shard).unlink(missing_ok=True)
                 array[first:last] = values
         except OSError:

@@ -24,7 +24,7 @@ from zarr.abc.store import Store
 from zarr.codecs import BytesCodec, Crc32cCodec, ZstdCodec
 
 from neuraldeps.errors import StoreError, first_line
-from neuraldeps.stores.checksums import LIST, CheckedStore, Stamp, again, stamp, write_checksums
+from neuraldeps.stores.checksums import LIST, CheckedStore, Stamp, again, once, write_checksums
 from neuraldeps.stores.place import check_place
 from neuraldeps.stores.provenance import NOT_OURS
 from neuraldeps.stores.publish import beside, move
@@ -88,19 +88,18 @@ def open_array(path: str | os.PathLike, name: str) -> zarr.Array:
     StoreError
         If the store has no such array, is damaged or of another version.
     """
-    # its list holds every checksum of a store: whoever opens it by each of a thousand shards reads it once
-    key, checksums = (os.path.abspath(path), name), Path(path, LIST)
-    now = stamp(checksums) if checksums.is_file() else None
-    known = _opened.get(key)
-    if now is not None and known is not None and known[0] == now:
-        return known[1]
-    try:
-        array = zarr.open_array(_checked(path), path=name, mode="r")
-    except FileNotFoundError as error:
-        raise StoreError(f"{path}: has no array {name}; {again(path)}") from error
-    if now is not None:
-        _opened[key] = now, array
-    return array
+
+    def opened() -> zarr.Array:
+        try:
+            return zarr.open_array(_checked(path), path=name, mode="r")
+        except FileNotFoundError as error:
+            raise StoreError(f"{path}: has no array {name}; {again(path)}") from error
+
+    checksums = Path(path, LIST)
+    if not checksums.is_file():  # not of this project, or refused
+        return opened()
+    # the list has every shard's checksum: whoever reads a thousand shards reads it once
+    return once(_opened, (os.path.abspath(path), name), checksums, opened)
 
 
 def _checked(path: str | os.PathLike) -> Store | str:

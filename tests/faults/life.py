@@ -200,7 +200,7 @@ class Life(RuleBasedStateMachine):
             self.array(name).write(shard, self.values(name, shard))
         if kill.renames:
             self.shards[name][shard] = True
-        elif shard not in self.shards[name] or not self.array(name)._file(shard).exists():
+        elif not self.array(name)._file(shard).exists():
             assert not self.shards[name].pop(shard, False)  # a damaged one may be gone already
 
     def values(self, name, shard):
