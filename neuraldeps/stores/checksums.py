@@ -21,7 +21,7 @@ from zarr.storage import LocalStore
 
 from neuraldeps.errors import StoreError
 from neuraldeps.stores.provenance import NOT_OURS, file_digest
-from neuraldeps.stores.publish import beside, move
+from neuraldeps.stores.publish import beside, make_folder, sync
 
 # raised whenever stores of before can no longer be read as they are
 STORE_VERSION = 1
@@ -156,7 +156,23 @@ def write_checksums(path: Path) -> None:
         The store, before it gets its name.
     """
     files = {name: (file.stat().st_size, digest(file)) for name, file in files_of(path).items()}
-    (path / LIST).write_bytes(_document(files, STORE_VERSION))
+    _write_whole(path, LIST, _document(files, STORE_VERSION))
+
+
+def _write_whole(store: Path, name: str, content: Any) -> None:
+    """Write or replace a file of a store at once, unless the store has got its name meanwhile.
+
+    It is made beside the store, not in it: whatever a killed job leaves is never published with it,
+    and two jobs may write the same one.
+    """
+    with beside(store.with_name(f"{store.name}-{name.replace('/', '-')}".lstrip("."))) as work:
+        work.write_bytes(content)
+        sync(work)
+        folder = (store / name).parent
+        if folder != store:  # which is never made again: the other job may have published it
+            make_folder(folder)
+        os.rename(work, store / name)
+        sync(folder)
 
 
 def _document(files: Files, version: Any) -> bytes:
@@ -381,8 +397,4 @@ class DurableStore(LocalStore):
         value : Buffer
             Its bytes.
         """
-        # beside the store, not in it: whatever a killed job leaves is never published with it
-        name = f"{self.root.name}-{key.replace('/', '-')}"
-        with beside(self.root.with_name(name.lstrip("."))) as work:
-            work.write_bytes(value.as_buffer_like())
-            move(work, self.root / key)
+        _write_whole(self.root, key, value.as_buffer_like())

@@ -11,7 +11,7 @@ import xarray as xr
 import zarr
 
 from neuraldeps.errors import StoreError, first_line
-from neuraldeps.stores.checksums import LIST, DurableStore
+from neuraldeps.stores.checksums import DurableStore
 from neuraldeps.stores.publish import beside, move, sweep
 from neuraldeps.stores.store import begin, consolidate, publish
 
@@ -192,7 +192,6 @@ class ShardedArray:
         for shard, values in self._read_back():
             if values.dtype.kind == "f" and not np.isfinite(values).all():
                 self._discard(shard, "holds values that are not finite")
-        (self.work / LIST).unlink(missing_ok=True)  # of a job that was killed while it published
         consolidate(DurableStore(self.work))
         publish(self.work, self.path)
 

@@ -303,6 +303,8 @@ def consolidate(store: Path | Store) -> None:
     with warnings.catch_warnings():
         # xarray warns on opening a store without consolidated metadata, zarr on writing it
         warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
+        # the list of checksums of another job, or of one that was killed
+        warnings.filterwarnings("ignore", message=r"Object at \.checksums\.json is not recognized")
         zarr.consolidate_metadata(store)
 
 

@@ -34,7 +34,14 @@ from hypothesis.stateful import (
 
 from neuraldeps.errors import StoreError
 from neuraldeps.logits.store import LogitsFile
-from neuraldeps.stores import ShardedArray, open_store, provenance, to_be_written, write_store
+from neuraldeps.stores import (
+    ShardedArray,
+    checksums,
+    open_store,
+    provenance,
+    to_be_written,
+    write_store,
+)
 from neuraldeps.stores import publish as publishing
 from neuraldeps.stores.verify import verify_store
 
@@ -45,8 +52,8 @@ VALUES = {
 }
 CONFIGURATIONS = st.sampled_from("ab")
 NUMBERS = st.integers(0, SHARDS - 1)
-# after how many syncs and renames a job is killed: publishing a store takes five
-MOMENTS = st.integers(0, 5)
+# after how many syncs and renames a job is killed: publishing a store takes nine
+MOMENTS = st.integers(0, 9)
 IN_MEMORY = Path("/dev/shm")
 taken: Counter[str] = Counter()
 
@@ -60,12 +67,13 @@ class Kill:
 
     Attributes
     ----------
-    renames : int
-        That it had made.
+    named : list of str
+        What it had given its name by a rename.
     """
 
     def __init__(self, moment):
-        self.left, self.renames, self.is_dead = moment, 0, False
+        self.left, self.is_dead = moment, False
+        self.named: list[str] = []
         self.sync_tree, self.sync = publishing.sync_tree, publishing.sync
         self.rename, self.rmtree = os.rename, shutil.rmtree
 
@@ -85,7 +93,7 @@ class Kill:
     def _rename(self, source, target):
         self._live()
         self.rename(source, target)
-        self.renames += 1
+        self.named.append(str(target))
 
     def _rmtree(self, *arguments, **options):
         if not self.is_dead:
@@ -97,6 +105,7 @@ class Kill:
         with (
             mock.patch.object(publishing, "sync_tree", self._sync(self.sync_tree)),
             mock.patch.object(publishing, "sync", self._sync(self.sync)),
+            mock.patch.object(checksums, "sync", self._sync(self.sync)),
             mock.patch.object(os, "rename", self._rename),
             mock.patch.object(shutil, "rmtree", self._rmtree),
             contextlib.suppress(Killed),
@@ -177,7 +186,7 @@ class Life(RuleBasedStateMachine):
         with kill():
             self.array(name).begin()
         if self.published != name:
-            self.begun[name] |= kill.renames > 0
+            self.begun[name] |= bool(kill.named)
 
     @precondition(lambda self: any(self.begun.values()))
     @rule(name=CONFIGURATIONS, shard=NUMBERS)
@@ -198,7 +207,7 @@ class Life(RuleBasedStateMachine):
         kill = Kill(moment)
         with kill():
             self.array(name).write(shard, self.values(name, shard))
-        if kill.renames:
+        if kill.named:
             self.shards[name][shard] = True
         elif not self.array(name)._file(shard).exists():
             assert not self.shards[name].pop(shard, False)  # a damaged one may be gone already
@@ -251,7 +260,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(name=CONFIGURATIONS, moment=MOMENTS)
     def finish_killed(self, name, moment):
-        """Of renames, the second gives the store its name; what a refusal removed is removed."""
+        """What a refusal removed is removed."""
         self.step("finish, killed")
         expected, kill = self.refusal(name), Kill(moment)
         was_published = self.published
@@ -259,10 +268,11 @@ class Life(RuleBasedStateMachine):
             if said := refused(self.array(name).finish):
                 assert str(expected) in said
                 self.after_refusal(name, expected)
-        if was_published is None and kill.renames == 2:
+        is_named = str(self.path) in kill.named
+        if was_published is None and is_named:
             assert expected is None
             self.published, self.values_of, self.is_damaged = name, name, False
-        if expected is None and (kill.renames == 2 or not kill.is_dead):
+        if expected is None and (is_named or not kill.is_dead):
             self.forget(name)
 
     @rule(name=CONFIGURATIONS)
@@ -287,7 +297,7 @@ class Life(RuleBasedStateMachine):
         kill = Kill(moment)
         with contextlib.suppress(StoreError), kill():
             self.publish_whole(name)
-        if self.published is None and kill.renames:
+        if self.published is None and str(self.path) in kill.named:
             self.published, self.values_of, self.is_damaged = name, name, False
 
     @precondition(lambda self: self.published)

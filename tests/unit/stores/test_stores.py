@@ -1,12 +1,15 @@
 """The life of a store: bare xarray opens it without a warning, and it is whole or not there."""
 
+import functools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
 import tracemalloc
 import warnings
 from pathlib import Path
@@ -212,6 +215,62 @@ def test_twins_that_write_at_once_lose_nothing(tmp_path):
     second.finish()
     np.testing.assert_array_equal(open_store(tmp_path / "a.zarr")["logits"].values, VALUES)
     assert os.listdir(tmp_path) == ["a.zarr"]
+
+
+@pytest.mark.filterwarnings("error")  # of a thread that fails, too
+def test_twins_may_publish_at_once(tmp_path, monkeypatch):
+    """One stops before a rename, the other begins and stops anywhere, the first ends, then the other."""
+    filled, path = tmp_path / "filled", tmp_path / "a.zarr"
+    fill(sharded(path))
+    sharded(path).work.rename(filled)
+
+    def publish(stop_first=None, stop_second=None):
+        """What is published at last, and how many moments there were to stop at."""
+        shutil.copytree(filled, sharded(path).work)
+        moments = {"first": 0, "second": 0}
+        stopped = threading.Event()
+        go_on = threading.Event()
+
+        def finish():
+            try:
+                sharded(path).finish()
+            finally:
+                stopped.set()
+
+        second = threading.Thread(target=finish, name="second")
+
+        def at_a_moment(real, *arguments, **options):
+            thread = threading.current_thread().name
+            if thread == "second" or (thread == "first" and real.__name__ == "rename"):
+                moments[thread] += 1
+                if (thread, moments[thread]) == ("first", stop_first):
+                    second.start()
+                    stopped.wait()
+                elif (thread, moments[thread]) == ("second", stop_second):
+                    stopped.set()
+                    go_on.wait()
+            return real(*arguments, **options)
+
+        with monkeypatch.context() as patch:
+            for name in ("rename", "fsync", "scandir", "unlink"):
+                patch.setattr(os, name, functools.partial(at_a_moment, getattr(os, name)))
+            first = threading.Thread(target=sharded(path).finish, name="first")
+            first.start()
+            first.join()
+            go_on.set()
+            if second.ident:
+                second.join()
+        published = contents(path)
+        assert os.listdir(tmp_path) == ["filled", "a.zarr"]
+        shutil.rmtree(path)
+        return published, moments["first"], moments["second"]
+
+    expected, renames, _ = publish()
+    assert renames
+    for stop_first in range(1, renames + 1):
+        *_, moments = publish(stop_first)
+        for stop_second in range(1, moments + 1):
+            assert publish(stop_first, stop_second)[0] == expected, (stop_first, stop_second)
 
 
 def test_a_flipped_byte_is_an_error_and_not_a_number(tmp_path):
