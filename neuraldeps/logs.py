@@ -1,23 +1,31 @@
 """Log files and progress bars of jobs."""
 
 import contextlib
+import errno
 import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from tqdm import tqdm
 
 from neuraldeps.errors import InputError
 
 Item = TypeVar("Item")
+# what a machine refuses, and what the user does about it
+REFUSALS = {
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room, or raise the quota",
+    errno.EROFS: "mount it for writing",
+    errno.EACCES: "change its permissions",
+}
 
 
 @contextlib.contextmanager
 def job_log(path: str) -> Iterator[None]:
-    """Send log records to a file; end the job with one line where the user's input is at fault.
+    """Send log records to a file; end the job with one line where the user can put it right.
 
     Parameters
     ----------
@@ -32,7 +40,8 @@ def job_log(path: str) -> Iterator[None]:
     Raises
     ------
     SystemExit
-        With status 1, in place of an `InputError`, whose line goes to the file and to stderr.
+        With status 1, in place of an `InputError` or of an `OSError` for want of room or rights,
+        whose line goes to the file and to stderr.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     # further processes of a distributed training share the file that the first one began
@@ -45,15 +54,27 @@ def job_log(path: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        logging.error("%s", error)
-        print(f"Error: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
+        _end(str(error))
+    except OSError as error:
+        if error.errno not in REFUSALS:
+            logging.exception("the job failed")
+            raise
+        _end(
+            f"{error.filename or 'results/'}: {error.strerror}; {REFUSALS[error.errno]}, "
+            "then give the same command again: it goes on from here"
+        )
     except Exception:
         logging.exception("the job failed")
         raise
     finally:
         root.removeHandler(handler)
         handler.close()
+
+
+def _end(line: str) -> NoReturn:
+    logging.error("%s", line)
+    print(f"Error: {line}", file=sys.stderr)
+    raise SystemExit(1) from None
 
 
 def progress(iterable: Iterable[Item] | None, desc: str, total: int | None, unit: str) -> tqdm:

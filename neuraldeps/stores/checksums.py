@@ -21,7 +21,7 @@ from zarr.storage import LocalStore
 
 from neuraldeps.errors import StoreError
 from neuraldeps.stores.provenance import NOT_OURS, file_digest
-from neuraldeps.stores.publish import beside, make_folder, sync
+from neuraldeps.stores.publish import beside, make_folder, rename
 
 # raised whenever stores of before can no longer be read as they are
 STORE_VERSION = 1
@@ -167,12 +167,10 @@ def _write_whole(store: Path, name: str, content: Any) -> None:
     """
     with beside(store.with_name(f"{store.name}-{name.replace('/', '-')}".lstrip("."))) as work:
         work.write_bytes(content)
-        sync(work)
         folder = (store / name).parent
         if folder != store:  # which is never made again: the other job may have published it
             make_folder(folder)
-        os.rename(work, store / name)
-        sync(folder)
+        rename(work, store / name)
 
 
 def _document(files: Files, version: Any) -> bytes:

@@ -90,8 +90,26 @@ def move(work: Path, path: Path) -> None:
     OSError
         If a folder with something in it stands there.
     """
-    sync_tree(work)
     make_folder(path.parent)
+    rename(work, path)
+
+
+def rename(work: Path, path: Path) -> None:
+    """Give what is whole its name in a folder that is there, on the disk when this returns.
+
+    Parameters
+    ----------
+    work : Path
+        A file or folder on the same file system.
+    path : Path
+        Its name. A file that stands there is replaced, a folder is not.
+
+    Raises
+    ------
+    OSError
+        If there is no such folder, or a folder with something in it stands there.
+    """
+    sync_tree(work)
     os.rename(work, path)
     sync(path.parent)
 

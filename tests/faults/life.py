@@ -36,7 +36,6 @@ from neuraldeps.errors import StoreError
 from neuraldeps.logits.store import LogitsFile
 from neuraldeps.stores import (
     ShardedArray,
-    checksums,
     open_store,
     provenance,
     to_be_written,
@@ -105,7 +104,6 @@ class Kill:
         with (
             mock.patch.object(publishing, "sync_tree", self._sync(self.sync_tree)),
             mock.patch.object(publishing, "sync", self._sync(self.sync)),
-            mock.patch.object(checksums, "sync", self._sync(self.sync)),
             mock.patch.object(os, "rename", self._rename),
             mock.patch.object(shutil, "rmtree", self._rmtree),
             contextlib.suppress(Killed),

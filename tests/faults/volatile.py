@@ -14,6 +14,8 @@ OSDI 2018):
 It is told what to do by extended attributes of its root: ``user.cut`` with ``{"after": n, "seed": s}``
 cuts the power at the n-th change from now on, after which every call fails with EIO; ``user.on``
 switches it on again, with what is left; ``user.clear`` removes everything; ``user.state`` reads ``{"changes": n, "is_off": ...}``.
+``user.refuse`` with ``{"errno": e, "after": n}`` refuses what needs room after so many such changes (all changes with
+EROFS) until ``user.on``; ``user.slow`` with ``{"seconds": t}`` makes every call take so long.
 """
 
 import errno
@@ -92,15 +94,22 @@ class Volatile:
         self.n_handles = self.n_changes = 0
         self.fuel = None
         self.is_off = False
+        self.refused = self.room = None
+        self.seconds = 0
         self.rng = random.Random(0)
 
     def __call__(self, operation, *arguments):
+        time.sleep(self.seconds)
         return getattr(self, operation)(*arguments)
 
     # power
 
-    def change(self, act, *arguments):
-        """Do something that changes what a cut would leave, unless the power goes first."""
+    def change(self, act, *arguments, needs_room=False):
+        """Do something that changes what a cut would leave, unless it is refused or the power goes first."""
+        if self.refused and (needs_room or self.refused == errno.EROFS):
+            self.room -= 1
+            if self.room < 0:
+                raise failure(self.refused)
         self.n_changes += 1
         if self.fuel is not None:
             self.fuel -= 1
@@ -140,7 +149,12 @@ class Volatile:
             how = json.loads(value)
             self.fuel, self.rng = how["after"], random.Random(how["seed"])
         elif path == "/" and name == "user.on":
-            self.is_off, self.fuel = False, None
+            self.is_off, self.fuel, self.refused = False, None, None
+        elif path == "/" and name == "user.refuse":
+            how = json.loads(value)
+            self.refused, self.room = how["errno"], how["after"]
+        elif path == "/" and name == "user.slow":
+            self.seconds = json.loads(value)["seconds"]
         elif path == "/" and name == "user.clear":
             self.root, self.changes = Node(self.root.mode), []
         else:
@@ -173,7 +187,7 @@ class Volatile:
 
     def mkdir(self, path, mode):
         folder, name = self.parent(path)
-        self.change(self.name, (folder, name, Node(stat.S_IFDIR | mode)))
+        self.change(self.name, (folder, name, Node(stat.S_IFDIR | mode)), needs_room=True)
 
     def rmdir(self, path):
         folder, name = self.parent(path)
@@ -234,7 +248,7 @@ class Volatile:
     def create(self, path, mode, fi=None):
         folder, name = self.parent(path)
         node = Node(stat.S_IFREG | mode)
-        self.change(self.name, (folder, name, node))
+        self.change(self.name, (folder, name, node), needs_room=True)
         return self.handle(node)
 
     def open(self, path, flags):
@@ -244,7 +258,7 @@ class Volatile:
         return bytes(self.file(fh).now[offset : offset + size])
 
     def write(self, path, data, offset, fh):
-        self.change(self.file(fh).write, offset, data)
+        self.change(self.file(fh).write, offset, data, needs_room=True)
         return len(data)
 
     def truncate(self, path, length, fh=None):

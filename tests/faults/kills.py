@@ -1,0 +1,153 @@
+"""Kill a run and its jobs at random moments, give the same command again, and look at what it ends with.
+
+``python -m tests.faults.kills --kills 1000`` runs ``tests/workflow/tiny.yaml``, in which every rule has
+jobs, once without a disturbance and then again and again until so many processes were killed. With SIGKILL goes
+at a random moment Snakemake alone, so that its jobs live on beside the next run; one of its jobs; or
+everything at once. Once in three times the next run is killed within seconds, too. What is printed as JSON
+counts the kills by kind and whatever was wrong, and the exit status is 1 if anything was.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from tests.faults.runs import leftovers, published
+from tests.workflow.conftest import ROOT, contents
+
+KINDS = ("snakemake", "a job", "everything")
+
+
+def start(folder, config):
+    """The documented command, in a group of processes of its own."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    command += ["--directory", str(folder), "--configfile", str(config), "--cores", "2"]
+    with open(folder / "snakemake.log", "w") as log:
+        return subprocess.Popen(
+            command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+
+
+def processes(folder):
+    """Jobs that run in a folder, whoever began them."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            command = (entry / "cmdline").read_bytes().split(b"\0")
+            is_job = any(b"/.snakemake/scripts/" in word for word in command[1:2])
+            if is_job and (entry / "cwd").readlink() == folder:
+                yield int(entry.name)
+
+
+def kill(run, folder, kind):
+    """Whether there was something to be killed."""
+    if kind == "everything":
+        os.killpg(run.pid, signal.SIGKILL)
+        for job in processes(folder):  # of runs that were killed before
+            _kill(job)
+        return True
+    if kind == "snakemake":
+        run.kill()
+        return True
+    jobs = sorted(processes(folder))
+    return bool(jobs) and _kill(random.choice(jobs))
+
+
+def _kill(process):
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, signal.SIGKILL)
+        return True
+    return False
+
+
+def differences(folder, expected):
+    """What is not as in a run that nothing disturbed."""
+    found = contents(folder / "results")
+    return sorted(
+        name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name)
+    )
+
+
+def one_run(folder, config, expected, rng, kills, within, found):
+    """Kill, and go on, until the run comes to its end or enough was killed."""
+    left = iter(range(kills))
+    soon = False
+    while True:
+        run = start(folder, config)
+        moment = rng.uniform(0, 4 if soon else within)
+        may_kill = next(left, None) is not None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            run.wait(moment if may_kill else None)
+        if run.poll() is None:
+            kind = rng.choice(KINDS)
+            if kill(run, folder, kind):
+                found[f"killed: {kind}"] += 1
+            else:
+                kind = None
+            soon = rng.random() < 1 / 3
+            status = run.wait()
+        else:
+            kind, status = None, run.returncode
+        if any(expected.get(name) != content for name, content in _stores(folder).items()):
+            found["wrong or half stores"] += 1
+        if status == 0:
+            break
+        if kind is None:
+            found["runs that failed by themselves"] += 1
+            print((folder / "snakemake.log").read_text()[-3000:], file=sys.stderr)
+    while list(processes(folder)):  # of Snakemakes that were killed
+        time.sleep(0.2)
+    if different := differences(folder, expected):
+        found["runs with other bytes"] += 1
+        print(f"differ: {different}", file=sys.stderr)
+    if over := leftovers(folder / "results"):
+        found["runs with something left over"] += 1
+        print(f"left over: {over}", file=sys.stderr)
+    found["runs that came to their end"] += 1
+
+
+def _stores(folder):
+    return published(folder / "results") if (folder / "results").exists() else {}
+
+
+def main(kills, seed, config, within):
+    """Kill so many, and count."""
+    found: Counter[str] = Counter()
+    rng = random.Random(seed)
+    random.seed(seed)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as place:
+        whole, folder = Path(place).resolve() / "whole", Path(place).resolve() / "killed"
+        whole.mkdir()
+        run = start(whole, config)
+        if run.wait():
+            raise SystemExit((whole / "snakemake.log").read_text())
+        expected = contents(whole / "results")
+        done = 0
+        while done < kills:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            one_run(folder, config, expected, rng, kills - done, within, found)
+            done = sum(number for name, number in found.items() if name.startswith("killed"))
+            print(json.dumps(found), file=sys.stderr, flush=True)
+    wrong = {name for name in found if not name.startswith(("killed", "runs that came"))}
+    print(json.dumps({**found, "hours": round((time.monotonic() - began) / 3600, 2)}))
+    return bool(wrong)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--config", type=Path, default=ROOT / "tests/workflow/tiny.yaml")
+    parser.add_argument("--within", type=float, default=20, help="seconds until a kill at most")
+    options = parser.parse_args()
+    sys.exit(main(options.kills, options.seed, options.config.resolve(), options.within))
