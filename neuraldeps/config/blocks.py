@@ -64,10 +64,15 @@ class Unfilled:
     """Marks a key that stays away where it is not given: it has no default to fill in."""
 
 
+class InputFile:
+    """Marks the paths of files that Snakemake itself reads, or watches for changes."""
+
+
 OfGlyphs = Annotated[First, OnlyFor(("glyphs",))]
 OfPhotos = Annotated[First, OnlyFor(("photos",))]
 NotOfGlyphs = Annotated[First, OnlyFor(("photos", "logits"))]
 Given = Annotated[First | None, Unfilled()]
+Input = Annotated[First, InputFile()]
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.+]+(-[A-Za-z0-9_.+]+)*$")]
 TwoWords = Annotated[list[str], Field(min_length=2, max_length=2)]

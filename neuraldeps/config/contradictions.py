@@ -4,7 +4,7 @@ import re
 from collections.abc import Generator, Iterable, Iterator
 from itertools import product
 
-from neuraldeps.config.blocks import OnlyFor, dotted, given_keys
+from neuraldeps.config.blocks import InputFile, OnlyFor, dotted, given_keys, leaves_of
 from neuraldeps.config.dataset import N_GLYPHS, N_OOD_GLYPHS
 from neuraldeps.config.networks import Model
 from neuraldeps.config.run import Run, count_new
@@ -54,19 +54,15 @@ def _other_kinds(run: Run) -> Iterator[str]:
 
 def _braces(run: Run) -> Iterator[str]:
     """Files whose names Snakemake would take for a pattern; it knows no way to say otherwise."""
-    given = {"dataset.categories": run.dataset.categories}
-    given |= {f"dataset.splits.{name}.csv": split.csv for name, split in run.dataset.splits.items()}
-    for name, model in run.models.items():
-        given[f"models.{name}.checkpoint"] = model.checkpoint
-        for part in "logits", "labels", "paths":
-            paths = getattr(model, part) or {}
-            given |= {f"models.{name}.{part}.{split}": path for split, path in paths.items()}
-    for key, path in given.items():
-        if path and (pattern := re.search(r"\{[^{}]+\}", path)):
-            yield (
-                f"{key} is {path!r}, in which Snakemake would take {pattern[0]} for a wildcard; "
-                "rename the file or folder"
-            )
+    for path, field, value in given_keys(run):
+        if not any(isinstance(mark, InputFile) for mark in field.metadata):
+            continue
+        for key, name in leaves_of(value, path):
+            if name and (pattern := re.search(r"\{[^{}]+\}", name)):
+                yield (
+                    f"{dotted(key)} is {name!r}, in which Snakemake would take {pattern[0]} for a wildcard; "
+                    "rename the file or folder"
+                )
 
 
 def _models(run: Run) -> Iterator[str]:

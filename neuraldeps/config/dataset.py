@@ -5,7 +5,16 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from neuraldeps.config.blocks import Block, Given, Name, NotOfGlyphs, OfGlyphs, OfPhotos, Options
+from neuraldeps.config.blocks import (
+    Block,
+    Given,
+    Input,
+    Name,
+    NotOfGlyphs,
+    OfGlyphs,
+    OfPhotos,
+    Options,
+)
 
 GLYPHS_PER_CATEGORY = 40
 # what is there to draw; a test holds it against the list of characters
@@ -45,7 +54,7 @@ class ImageSplit(Block):
         None,
         description="Folder or tar file of the images; with csv, the folder that its paths are relative to.",
     )
-    csv: OfPhotos[str | None] = Field(
+    csv: Input[OfPhotos[str | None]] = Field(
         None,
         description="Table of images with the columns path and label (a number, code or name, or empty), in place of a folder or data set.",
     )
@@ -84,7 +93,7 @@ class Dataset(Block):
     n_categories: int = Field(
         ge=2, description=f"Number of categories; at most {N_GLYPHS} for glyphs."
     )
-    categories: NotOfGlyphs[str | None] = Field(
+    categories: Input[NotOfGlyphs[str | None]] = Field(
         None,
         description="Codes and names of the categories, in the order of the networks' outputs: a subset of timm's ImageNetInfo, such as imagenet-1k, or a .csv with the columns code and name; null uses the names of the images' folders, or what lies beside imported logits.",
     )

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from neuraldeps.config.blocks import Block, Given, OfPhotos, Options
+from neuraldeps.config.blocks import Block, Given, Input, OfPhotos, Options
 from neuraldeps.config.training import Train
 
 
@@ -38,19 +38,19 @@ class Model(Block):
     pretrained: Given[bool] = Field(
         None, description="Whether timm downloads its weights for the architecture."
     )
-    checkpoint: Given[str] = Field(
+    checkpoint: Input[Given[str]] = Field(
         None,
         description="Path of a file with the network's weights: safetensors, or .pth, of which only weights are read.",
     )
-    logits: Given[dict[str, str]] = Field(
+    logits: Input[Given[dict[str, str]]] = Field(
         None,
         description="Path of imported logits (sample x category) for each split: a Zarr store (a .zip of one, too) or .npy.",
     )
-    labels: Given[dict[str, str]] = Field(
+    labels: Input[Given[dict[str, str]]] = Field(
         None,
         description="Path of the images' labels (.npy of integers, -1 for none) for each split, for imported logits.",
     )
-    paths: Given[dict[str, str]] = Field(
+    paths: Input[Given[dict[str, str]]] = Field(
         None,
         description="Path of the images' identifiers (.npy, .txt or .csv, one per image) for each split, for imported logits.",
     )
