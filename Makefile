@@ -25,7 +25,7 @@ photos: $(VENV)/installed
 test: $(VENV)/installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" python -m pytest
 
-# what changes seldom and takes long: real networks on photos, one core against two, two devices, compilation from nothing
+# what changes seldom and takes long: real networks on photos, every way of running, two devices, compilation from nothing
 test-long: $(VENV)/installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" python -m pytest -m long
 

@@ -19,7 +19,7 @@ from safetensors.numpy import load_file
 from neuraldeps.stores.layouts import layout_of
 from neuraldeps.stores.verify import verify_run
 from tests.unit.tables.test_latex import WARNING, compile_latex
-from tests.workflow.conftest import HERE, ROOT, contents, snakemake
+from tests.workflow.conftest import HERE, ROOT, snakemake
 
 
 def planned(folder, config, *arguments):
@@ -162,18 +162,6 @@ def test_every_solution_is_certified(tiny):
         assert float(gap) <= 1e-12
         own = solved["support"] == solved["target_category"]
         assert not bool(own.any())
-
-
-@pytest.mark.long
-def test_one_core_and_two_cores_give_the_same_bytes(tiny, tmp_path):
-    """From the images to one network's cards and one W of Table 4; the rest goes through the same steps."""
-    learned = "results/generalizability/efficientnet/36to4/seed1/multiclass/weights.zarr"
-    targets = ["results/cards/efficientnet--efficientnet.csv", learned]
-    run = snakemake(tmp_path, HERE / "tiny.yaml", *targets, cores=1)
-    assert run.returncode == 0, run.stdout
-    one, two = contents(tmp_path / "results"), contents(tiny / "results")
-    assert len(one) > 100
-    assert [name for name in one if one[name] != two[name]] == []
 
 
 @pytest.mark.long
