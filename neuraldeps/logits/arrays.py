@@ -48,7 +48,7 @@ def open_npy(path: str, key: str) -> np.ndarray:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except InputError:
         raise
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # NumPy reads a header as Python, which fails in many ways
         raise InputError(
             f"{key}: {path} cannot be opened ({first_line(error)}); save a plain array with numpy.save"
         ) from error

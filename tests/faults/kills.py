@@ -47,24 +47,22 @@ def processes(folder):
                 yield int(entry.name)
 
 
-def kill(run, folder, kind):
-    """Whether there was something to be killed."""
+def kill(run, folder, kind, rng):
+    """Whether the run was still there to be killed."""
     if kind == "everything":
         os.killpg(run.pid, signal.SIGKILL)
         for job in processes(folder):  # of runs that were killed before
-            _kill(job)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(job, signal.SIGKILL)
         return True
     if kind == "snakemake":
         run.kill()
         return True
-    jobs = sorted(processes(folder))
-    return bool(jobs) and _kill(random.choice(jobs))
-
-
-def _kill(process):
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(process, signal.SIGKILL)
-        return True
+    while run.poll() is None:  # until there is a job
+        with contextlib.suppress(IndexError, ProcessLookupError):
+            os.kill(rng.choice(sorted(processes(folder))), signal.SIGKILL)
+            return True
+        time.sleep(0.05)
     return False
 
 
@@ -76,7 +74,7 @@ def differences(folder, expected):
     )
 
 
-def one_run(folder, config, expected, rng, kills, within, found):
+def one_run(folder, config, expected, rng, *, kills, within, found):
     """Kill, and go on, until the run comes to its end or enough was killed."""
     left = iter(range(kills))
     soon = False
@@ -88,7 +86,7 @@ def one_run(folder, config, expected, rng, kills, within, found):
             run.wait(moment if may_kill else None)
         if run.poll() is None:
             kind = rng.choice(KINDS)
-            if kill(run, folder, kind):
+            if kill(run, folder, kind, rng):
                 found[f"killed: {kind}"] += 1
             else:
                 kind = None
@@ -122,7 +120,6 @@ def main(kills, seed, config, within):
     """Kill so many, and count."""
     found: Counter[str] = Counter()
     rng = random.Random(seed)
-    random.seed(seed)
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as place:
         whole, folder = Path(place).resolve() / "whole", Path(place).resolve() / "killed"
@@ -135,7 +132,7 @@ def main(kills, seed, config, within):
         while done < kills:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
-            one_run(folder, config, expected, rng, kills - done, within, found)
+            one_run(folder, config, expected, rng, kills=kills - done, within=within, found=found)
             done = sum(number for name, number in found.items() if name.startswith("killed"))
             print(json.dumps(found), file=sys.stderr, flush=True)
     wrong = {name for name in found if not name.startswith(("killed", "runs that came"))}

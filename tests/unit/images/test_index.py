@@ -157,6 +157,8 @@ def test_what_cannot_be_the_data_set_is_refused_in_one_line(folder, tmp_path):
     refused("line 2: nowhere.jpg does not exist", index, {"csv": str(tmp_path / "t.csv")})
     (tmp_path / "t.csv").write_text("file\nnowhere.jpg\n")
     refused("has file; give the columns path and label", index, {"csv": str(tmp_path / "t.csv")})
+    (tmp_path / "t.csv").write_text('path\n"two\nlines.jpg"\n')
+    refused(r"line 3: two\\nlines.jpg does not exist", index, {"csv": str(tmp_path / "t.csv")})
 
 
 def test_names_that_two_categories_share_are_told_apart_by_their_place():

@@ -105,10 +105,14 @@ def test_labels_that_are_no_npy_are_refused_by_their_key(tmp_path):
     np.save(tmp_path / "objects.npy", WORDS.astype(object), allow_pickle=True)
     np.savez(tmp_path / "zipped.npz", label=LABEL)
     (tmp_path / "text.npy").write_text("\n".join(map(str, LABEL)))
+    np.save(tmp_path / "header.npy", LABEL)
+    damaged = (tmp_path / "header.npy").read_bytes().replace(b", }", b"  (")
+    (tmp_path / "header.npy").write_bytes(damaged)
     for name, message in {
         "objects.npy": "Python objects",
         "zipped.npz": "archive of several arrays",
         "text.npy": "not a .npy file",
+        "header.npy": "cannot be opened",
         "absent.npy": "cannot be opened",
     }.items():
         refused(f"{key}: .*{message}", read_labels, str(tmp_path / name), key)
