@@ -74,31 +74,39 @@ def differences(folder, expected):
     )
 
 
+def disturb(run, folder, rng, left, longest, found):
+    """Kill until the run is over or enough was killed; whether it, or a job of it, was killed.
+
+    A job that was killed is done again by the run that began it, where the profile says so.
+    """
+    was_killed = False
+    while next(left, None) is not None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            run.wait(rng.uniform(0, longest))
+        kind = rng.choice(KINDS)
+        if run.poll() is not None or not kill(run, folder, kind, rng):
+            return was_killed
+        found[f"killed: {kind}"] += 1
+        was_killed = True
+        if kind != "a job":
+            break
+    run.wait()
+    return was_killed
+
+
 def one_run(folder, config, expected, rng, *, kills, within, found):
     """Kill, and go on, until the run comes to its end or enough was killed."""
     left = iter(range(kills))
-    soon = False
+    longest = within
     while True:
         run = start(folder, config)
-        moment = rng.uniform(0, 4 if soon else within)
-        may_kill = next(left, None) is not None
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            run.wait(moment if may_kill else None)
-        if run.poll() is None:
-            kind = rng.choice(KINDS)
-            if kill(run, folder, kind, rng):
-                found[f"killed: {kind}"] += 1
-            else:
-                kind = None
-            soon = rng.random() < 1 / 3
-            status = run.wait()
-        else:
-            kind, status = None, run.returncode
+        was_killed = disturb(run, folder, rng, left, longest, found)
+        longest = 4 if rng.random() < 1 / 3 else within
         if any(expected.get(name) != content for name, content in _stores(folder).items()):
             found["wrong or half stores"] += 1
-        if status == 0:
+        if run.returncode == 0:
             break
-        if kind is None:
+        if not was_killed:
             found["runs that failed by themselves"] += 1
             print((folder / "snakemake.log").read_text()[-3000:], file=sys.stderr)
     while list(processes(folder)):  # of Snakemakes that were killed
