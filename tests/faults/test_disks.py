@@ -56,6 +56,7 @@ def test_a_disk_that_refuses_is_one_line_and_the_same_command_goes_on(
     assert leftovers(disk.folder) == []
 
 
+@pytest.mark.long
 @needs_fuse
 def test_a_slow_disk_changes_no_byte(tmp_path, expected, disk):
     disk.tell("slow", seconds=0.0005)
