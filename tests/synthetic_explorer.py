@@ -67,8 +67,8 @@ def coords_of(n: int, dimension: str) -> dict:
 
 
 def supports(rng, n: int, n_sizes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Supports and coefficients (estimator, target, size, slot): two share theirs, one has its own."""
-    support = np.full((3, n, n_sizes, n_sizes), -1, np.int32)
+    """Supports and coefficients (estimator, target, size, slot): the last has its own, the others share theirs."""
+    support = np.full((len(ESTIMATORS), n, n_sizes, n_sizes), -1, np.int32)
     paths = [
         (
             np.arange(n)[:, None]
@@ -80,8 +80,8 @@ def supports(rng, n: int, n_sizes: int) -> tuple[np.ndarray, np.ndarray]:
         for _ in range(2)
     ]
     for k in range(n_sizes):
-        support[:2, :, k, : k + 1] = paths[0][None, :, : k + 1]
-        support[2, :, k, : k + 1] = np.sort(paths[1][:, : k + 1], axis=1)
+        support[:-1, :, k, : k + 1] = paths[0][None, :, : k + 1]
+        support[-1, :, k, : k + 1] = np.sort(paths[1][:, : k + 1], axis=1)
     used = support >= 0
     coef = np.where(used, rng.normal(0, 0.4, support.shape), 0.0)
     return support, coef
@@ -92,8 +92,11 @@ def evaluation(source: str, target: str, n: int, n_sizes: int, seed: int) -> xr.
     rng = np.random.default_rng(seed)
     by_size = ("split", "estimator", "target_category", "support_size")
     sizes = np.arange(1, n_sizes + 1)
-    level = rng.uniform(0.5, 1.0, (2, 1, n, 1)) * np.array([1.0, 0.9, 0.75])[None, :, None, None]
-    error = level * (0.1 + 0.9 * np.exp(-sizes / 6)) + rng.normal(0, 0.003, (2, 3, n, n_sizes))
+    better = np.linspace(1.0, 0.75, len(ESTIMATORS))[None, :, None, None]
+    level = rng.uniform(0.5, 1.0, (2, 1, n, 1)) * better
+    error = level * (0.1 + 0.9 * np.exp(-sizes / 6)) + rng.normal(
+        0, 0.003, (2, len(ESTIMATORS), n, n_sizes)
+    )
     kept = np.clip(1 - error, 0, 1)
     variables = {
         "relative_error_positive": (by_size, error),

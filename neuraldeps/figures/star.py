@@ -23,7 +23,7 @@ from neuraldeps.figures.style import (
 CENTRE, AROUND, DISTANCE = 0.29, 0.25, 1.08
 BESIDE = 0.13
 NAME_WIDTH = 18
-PAPERS = WITH_PENALTY[-1]  # the paper's method where another estimator is shown, refitted like it
+PAPERS = "refit"  # the paper's method where another estimator is shown, refitted like it
 INSET = 0.34  # of the axes' width
 
 

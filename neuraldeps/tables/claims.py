@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from neuraldeps.arms import PENALISED
+
 Tables = Mapping[str, pd.DataFrame]
 HOLDS, IN_PART, FAILS = "holds", "holds in part", "does not hold"
 FEW, SEVERAL = 4, 10  # sources
@@ -254,7 +256,7 @@ def _groups(tables: Tables) -> Finding:
 
 def _cut_off(tables: Tables) -> Finding:
     rows = tables["table3"]
-    arms = rows[rows["arm"].isin(["literal", "normalised"])]
+    arms = rows[rows["arm"].isin(PENALISED)]
     verdict = HOLDS if (arms["theta_relative"].abs() < 1e-3).all() else FAILS
     measured = [
         f"{row['model']}, {row['arm']}: theta {row['theta_relative']:.3f} at equal alpha / alpha_max; "
@@ -271,7 +273,7 @@ def _cut_off(tables: Tables) -> Finding:
 
 def _regulariser_helps(tables: Tables) -> Finding:
     rows = tables["table3"]
-    arms = rows[rows["arm"].isin(["literal", "normalised"])]
+    arms = rows[rows["arm"].isin(PENALISED)]
     better = (arms["acc_low"] > 0) & (arms["aupr_low"] > 0)
     some = (arms["acc_low"] > 0) | (arms["aupr_low"] > 0)
     verdict = HOLDS if better.all() else IN_PART if some.any() else FAILS

@@ -33,7 +33,7 @@ def judged(tmp_path_factory):
     store["target_second_moment"][3] = 0.1
     for name in ("delta", "delta_positive"):
         axes = ("split", "estimator", "target_category", "support_size", "epsilon")
-        shares = rng.integers(0, 41, (2, 3, N, K, 2)) / 40
+        shares = rng.integers(0, 41, (2, store.sizes["estimator"], N, K, 2)) / 40
         store[name] = (axes, shares)
     store = store.assign_coords(epsilon=[0.1, 0.2])
     store["n_positive"].loc[{"target_category": 5}] = 0
