@@ -17,7 +17,7 @@ def planted():
     for target in range(N):
         own = [one for one in range(N) if one // GROUP == target // GROUP and one != target]
         chosen = [*rng.choice(own, 3, replace=False), (target + GROUP) % N]
-        store["support"][2, target, 3] = np.sort(chosen)
+        store["support"][-1, target, 3] = np.sort(chosen)
     return Pair(store)
 
 
@@ -44,7 +44,7 @@ def test_no_two_categories_share_a_place():
 
 def test_a_map_is_the_same_every_time_and_takes_a_lonely_category():
     pair = planted()
-    pair.judged["support"][2, 5] = -1
+    pair.judged["support"][-1, 5] = -1
     one, two = (columns_of_map(draw_map(pair, "subset", 4, seed=0)) for _ in range(2))
     assert one == two
     assert one["sources"][5] == []

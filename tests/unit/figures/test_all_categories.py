@@ -222,8 +222,8 @@ def planted_groups():
     group = np.arange(N) % 3
     for i in range(N):
         members = [j for j in np.flatnonzero(group == group[i]) if j != i]
-        store.support[2, i, 1] = [members[0], members[-1], *[-1] * (K - 2)]
-        store.coef[2, i, 1] = [0.9, -0.8, *[0] * (K - 2)]
+        store.support[-1, i, 1] = [members[0], members[-1], *[-1] * (K - 2)]
+        store.coef[-1, i, 1] = [0.9, -0.8, *[0] * (K - 2)]
     return store, group
 
 
@@ -233,7 +233,7 @@ def test_the_graph_has_the_stores_edges_and_finds_planted_communities():
     assert len(found.sources) == 2 * N
     assert nx.utils.graphs_equal(
         nx.DiGraph(list(zip(found.sources, found.targets, strict=True))),
-        nx.DiGraph([(int(j), i) for i in range(N) for j in store.support.values[2, i, 1, :2]]),
+        nx.DiGraph([(int(j), i) for i in range(N) for j in store.support.values[-1, i, 1, :2]]),
     )
     scale = np.sqrt(store.target_second_moment.values)
     np.testing.assert_allclose(
@@ -296,8 +296,8 @@ def test_the_most_peculiar_have_the_least_alike_sources():
         (place["AMPERSAND"], ["LATIN CAPITAL LETTER A WITH GRAVE", "DOWNWARDS ARROW"]),
     ):
         for j in range(2):
-            store.support[2, row, 3, j] = place[sources[j]]
-        store.support[2, row, 3, 2:] = -1
+            store.support[-1, row, 3, j] = place[sources[j]]
+        store.support[-1, row, 3, 2:] = -1
     unlike = unlikeness(store.sel(support_size=4), "subset")
     assert unlike[target] < 0.2 < unlike[place["AMPERSAND"]]
     first = choose_gallery(store, **GALLERY)["peculiar"][0].category.name
