@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 from tqdm import tqdm
 
@@ -53,28 +53,29 @@ def job_log(path: str) -> Iterator[None]:
     root.setLevel(logging.INFO)
     try:
         yield
-    except InputError as error:
-        _end(str(error))
-    except OSError as error:
-        if error.errno not in REFUSALS:
+    except Exception as error:
+        line = _line_of(error)
+        if line is None:
             logging.exception("the job failed")
             raise
-        _end(
-            f"{error.filename or 'results/'}: {error.strerror}; {REFUSALS[error.errno]}, "
-            "then give the same command again: it goes on from here"
-        )
-    except Exception:
-        logging.exception("the job failed")
-        raise
+        logging.error("%s", line)
+        print(f"Error: {line}", file=sys.stderr)
+        raise SystemExit(1) from None
     finally:
         root.removeHandler(handler)
         handler.close()
 
 
-def _end(line: str) -> NoReturn:
-    logging.error("%s", line)
-    print(f"Error: {line}", file=sys.stderr)
-    raise SystemExit(1) from None
+def _line_of(error: Exception) -> str | None:
+    """What the user can do about it, if anything."""
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in REFUSALS:
+        return (
+            f"{error.filename or 'results/'}: {error.strerror}; {REFUSALS[error.errno]}, "
+            "then give the same command again: it goes on from here"
+        )
+    return None
 
 
 def progress(iterable: Iterable[Item] | None, desc: str, total: int | None, unit: str) -> tqdm:

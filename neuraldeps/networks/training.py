@@ -26,6 +26,7 @@ from neuraldeps.networks.checkpoints import save_checkpoint
 from neuraldeps.networks.loop import ExtraLoss, Loop, TrainingData, TrainingOptions, options_of
 from neuraldeps.seeds import seed_of
 from neuraldeps.stores import aside, fingerprint, move, open_store
+from neuraldeps.stores.publish import make_folder
 
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 logger = logging.getLogger(__name__)
@@ -310,6 +311,7 @@ def _save_training(
         writer.writeheader()
         writer.writerows(rows)
     if state is not None:
+        make_folder(Path(state).parent)
         move(Path(work_dir) / LAST, Path(state))
     shutil.rmtree(work_dir, ignore_errors=True)
 

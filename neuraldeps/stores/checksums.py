@@ -21,7 +21,7 @@ from zarr.storage import LocalStore
 
 from neuraldeps.errors import StoreError
 from neuraldeps.stores.provenance import NOT_OURS, file_digest
-from neuraldeps.stores.publish import beside, make_folder, rename
+from neuraldeps.stores.publish import beside, make_folder, move
 
 # raised whenever stores of before can no longer be read as they are
 STORE_VERSION = 1
@@ -170,7 +170,7 @@ def _write_whole(store: Path, name: str, content: Any) -> None:
         folder = (store / name).parent
         if folder != store:  # which is never made again: the other job may have published it
             make_folder(folder)
-        rename(work, store / name)
+        move(work, store / name)
 
 
 def _document(files: Files, version: Any) -> bytes:

@@ -76,25 +76,6 @@ def make_folder(path: Path) -> None:
 
 
 def move(work: Path, path: Path) -> None:
-    """Give what is whole its name, on the disk when this returns.
-
-    Parameters
-    ----------
-    work : Path
-        A file or folder on the same file system.
-    path : Path
-        Its name. A file that stands there is replaced, a folder is not.
-
-    Raises
-    ------
-    OSError
-        If a folder with something in it stands there.
-    """
-    make_folder(path.parent)
-    rename(work, path)
-
-
-def rename(work: Path, path: Path) -> None:
     """Give what is whole its name in a folder that is there, on the disk when this returns.
 
     Parameters
