@@ -13,6 +13,7 @@ from pathlib import Path
 
 from neuraldeps import __version__
 from neuraldeps.stores.layouts import layout_of
+from neuraldeps.stores.provenance import NOT_OURS
 
 KEPT = Path(__file__).parents[1] / "tests/old_stores"
 
@@ -37,7 +38,7 @@ def keep(folder: Path, archive: Path) -> None:
     with zipfile.ZipFile(archive, "w") as kept:
         for store in smallest_of_each(folder):
             for file in sorted(store.rglob("*")):
-                if file.is_file() and file.name != ".snakemake_timestamp":
+                if file.is_file() and file.name not in NOT_OURS:
                     name = zipfile.ZipInfo(str(file.relative_to(folder)))
                     kept.writestr(name, file.read_bytes(), zipfile.ZIP_DEFLATED, 9)
 

@@ -21,7 +21,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.faults.runs import leftovers, published
+from tests.faults.runs import leftovers, processes, published
 from tests.workflow.conftest import ROOT, contents
 
 KINDS = ("snakemake", "a job", "everything")
@@ -35,16 +35,6 @@ def start(folder, config):
         return subprocess.Popen(
             command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
-
-
-def processes(folder):
-    """Jobs that run in a folder, whoever began them."""
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # it ended meanwhile
-            command = (entry / "cmdline").read_bytes().split(b"\0")
-            is_job = any(b"/.snakemake/scripts/" in word for word in command[1:2])
-            if is_job and (entry / "cwd").readlink() == folder:
-                yield int(entry.name)
 
 
 def kill(run, folder, kind, rng):
@@ -103,7 +93,10 @@ def one_run(folder, config, expected, rng, *, kills, within, found):
         was_killed = disturb(run, folder, rng, left, longest, found)
         longest = 4 if rng.random() < 1 / 3 else within
         # batches, which go when they are gathered, are in no whole run
-        if any(expected.get(name, content) != content for name, content in _stores(folder).items()):
+        if any(
+            expected.get(name, content) != content
+            for name, content in published(folder / "results").items()
+        ):
             found["wrong or half stores"] += 1
         if run.returncode == 0:
             break
@@ -119,10 +112,6 @@ def one_run(folder, config, expected, rng, *, kills, within, found):
         found["runs with something left over"] += 1
         print(f"left over: {over}", file=sys.stderr)
     found["runs that came to their end"] += 1
-
-
-def _stores(folder):
-    return published(folder / "results") if (folder / "results").exists() else {}
 
 
 def main(kills, seed, config, within):

@@ -4,6 +4,7 @@ import contextlib
 import subprocess
 import sys
 import time
+from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -62,12 +63,12 @@ def write_logits(folder):
         np.save(folder / f"{name}.npy", logits.astype(np.float32))
 
 
-def processes(folder, rule):
-    """Processes of a rule's script that run in a folder."""
+def processes(folder, rule="*"):
+    """Processes of a rule's script, or of any, that run in a folder, whoever began them."""
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it ended meanwhile
-            script = (entry / "cmdline").read_bytes().split(b"\0")[1:2]
-            is_rule = script and script[0].endswith(f".{rule}.py".encode())
+            script = b"".join((entry / "cmdline").read_bytes().split(b"\0")[1:2]).decode()
+            is_rule = fnmatch(script, f"*/.snakemake/scripts/*.{rule}.py")
             if is_rule and (entry / "cwd").readlink() == folder:
                 yield int(entry.name)
 

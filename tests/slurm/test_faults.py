@@ -4,10 +4,10 @@ import os
 import signal
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from neuraldeps.stores import open_store
+from tests.faults.runs import write_logits
 from tests.slurm.cluster import wait_until
 from tests.slurm.conftest import Project
 from tests.workflow.conftest import contents
@@ -19,13 +19,7 @@ TARGET = "results/dependencies/evaluation/f--g.zarr"
 def project(folder, slurm):
     """A project with the logits that the configuration names, the same in every folder."""
     made = Project(folder, slurm, CONFIG)
-    (folder / "logits").mkdir()
-    rng = np.random.default_rng(0)
-    label = rng.integers(0, 12, 500)
-    np.save(folder / "logits/label.npy", label)
-    for name in "fg":
-        logits = rng.standard_normal((500, 12)) + 3 * np.eye(12)[label]
-        np.save(folder / f"logits/{name}.npy", logits.astype(np.float32))
+    write_logits(folder / "logits")
     return made
 
 
