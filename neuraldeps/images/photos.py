@@ -21,6 +21,7 @@ from neuraldeps.images.sources import open_indexed
 from neuraldeps.stores import fingerprint, open_store
 
 Batch = Tensor | str
+MOST_PIXELS = 2**25  # of an image once it is resized
 TRANSFORM = ("input_size", "interpolation", "mean", "std", "crop_pct", "crop_mode")
 
 
@@ -204,13 +205,22 @@ class _Transform:
         config = {name: data_config[name] for name in TRANSFORM if name in data_config}
         config["input_size"] = tuple(config["input_size"])
         self.mode = "RGB" if config["input_size"][0] == 3 else "L"
-        self.seed = seed
+        self.seed, self.side = seed, max(config["input_size"])
         self.plain = create_transform(**config, normalize=False)
         how = {**config, **augmentation}
         self.augmented = create_transform(**how, normalize=False, is_training=True)
 
+    def take(self, image: Image.Image) -> Image.Image:
+        """Pixels of 8 bits, of an image that can be resized; a ValueError says what it is otherwise."""
+        # its shorter side becomes that of the network's images: of a thin image gigabytes
+        if max(image.size) * self.side**2 > MOST_PIXELS * min(image.size):
+            width, height = image.size
+            raise ValueError(
+                f"{width} x {height} pixels, of which resizing would make more than {MOST_PIXELS}; crop it"
+            )
+        return eight_bits(image, self.mode)
+
     def __call__(self, image: Image.Image, position: int, view: int) -> Tensor:
-        image = eight_bits(image, self.mode)
         if view == 0:
             return self.plain(image)
         draws = np.random.SeedSequence([self.seed, position, view]).generate_state(1)[0]
@@ -244,7 +254,7 @@ class _Photos(Dataset):
         try:
             # timm's own data set would put the next image in place of one that it cannot read
             with _opened(self.source, path, position) as opened:
-                image = eight_bits(opened, self.transform.mode)
+                image = self.transform.take(opened)
                 image.load()
         except FileNotFoundError:
             return f"{path}: is no longer there; restore it, or remove {self.index} and run again"
@@ -346,7 +356,7 @@ class _Streamed(IterableDataset):
 
     def _pixels(self, image: Image.Image, position: int, row: int) -> Batch:
         try:
-            image = eight_bits(image, self.transform.mode)
+            image = self.transform.take(image)
         except ValueError as error:
             return (
                 f"{self.rows.path[row]}: cannot be read as an image ({error}), or leave it out of the "

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from PIL import Image
 
 from neuraldeps.config import complete_config
 from neuraldeps.errors import InputError
@@ -77,4 +78,14 @@ def test_an_image_that_unpacks_to_gigabytes_is_refused(photos):
     (photos / "dog/1.jpg").write_bytes(content)
     images = IndexedPhotos("index.zarr", TIMMS)
     message = r"photos/dog/1\.jpg: cannot be read .*; repair it, or remove it and index\.zarr"
+    refused_in_one_line(message, list, images.stream([(0, 8)], 4))
+
+
+@pytest.mark.parametrize("size", [(1, 60_000), (60_000, 1)])
+def test_an_image_that_resizing_makes_gigabytes_of_is_refused(photos, size):
+    """Of 300 bytes: with its shorter side made that of the network, 1 by 60 000 pixels are billions."""
+    write_store(index(), "index.zarr")
+    Image.new("RGB", size).save(photos / "dog/1.jpg", "PNG")
+    images = IndexedPhotos("index.zarr", {**TIMMS, "input_size": (3, 64, 64)})
+    message = r"photos/dog/1\.jpg: cannot be read .*60000.* pixels, of which resizing .*; crop it"
     refused_in_one_line(message, list, images.stream([(0, 8)], 4))
