@@ -64,17 +64,14 @@ def checkpoint(path):
 
 
 def image(path):
-    """An image, as a data set of photos reads it."""
-    from neuraldeps.images.photos import _opened
-    from neuraldeps.images.pixels import eight_bits
+    """An image, as a data set of photos reads and resizes it."""
+    from neuraldeps.errors import InputError
+    from neuraldeps.images.photos import _Photos, _Rows, _Transform
 
-    try:
-        with _opened(None, path, 0) as opened:
-            eight_bits(opened, "RGB").load()
-    except Exception as error:  # which a data set puts into one line, as it does here
-        from neuraldeps.errors import InputError, first_line
-
-        raise InputError(first_line(error)) from error
+    transform = _Transform({"input_size": (3, 32, 32)}, seed=0)
+    found = _Photos("index.zarr", None, _Rows([path], [0], [0]), transform)[0]
+    if isinstance(found, str):
+        raise InputError(found)
 
 
 def array(path):
@@ -212,10 +209,7 @@ def feed(kind, findings, arguments):
     with atheris.instrument_imports(include=list(packages)):
         from neuraldeps.errors import InputError
 
-        folder = tempfile.mkdtemp(
-            prefix="fuzz", dir="/dev/shm" if Path("/dev/shm").is_dir() else None
-        )
-        os.chdir(folder)
+        os.chdir(tempfile.mkdtemp())
         for seed in seeds(kind):  # imports what is imported on the way
             Path(name).write_bytes(seed)
             with_line(target, name, InputError)
@@ -258,7 +252,7 @@ def main():
     findings.mkdir(parents=True, exist_ok=True)
     if options.inside:
         warnings.simplefilter("ignore")
-        corpus = Path(tempfile.mkdtemp(prefix="corpus"))
+        corpus = Path(tempfile.mkdtemp())
         for number, seed in enumerate(seeds(options.kind)):
             (corpus / str(number)).write_bytes(seed)
         feed(
@@ -276,7 +270,16 @@ def main():
         )
     began = time.monotonic()
     command = [sys.executable, "-m", "tests.fuzz_inputs", *sys.argv[1:], "--inside"]
-    run = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, errors="replace")
+    in_memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="fuzz", dir=in_memory) as place:
+        run = subprocess.run(
+            command,
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            env={**os.environ, "TMPDIR": place},
+        )
     last = [line for line in run.stderr.splitlines() if re.match(r"#\d+|Done", line)][-1:]
     found = sorted(path.name for path in findings.glob(f"{options.kind}-*"))
     print(
