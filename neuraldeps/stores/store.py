@@ -13,9 +13,8 @@ import shutil
 import warnings
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import dask.array
 import google_crc32c
 import numpy as np
 import xarray as xr
@@ -28,6 +27,9 @@ from neuraldeps.stores.checksums import LIST, CheckedStore, Stamp, again, once, 
 from neuraldeps.stores.place import check_place
 from neuraldeps.stores.provenance import NOT_OURS
 from neuraldeps.stores.publish import beside, move
+
+if TYPE_CHECKING:
+    import dask.array
 
 CHUNK_BYTES = 4 * 2**20
 # arrays that this process has opened, by path and name, with the stamp of the list that they were opened by
@@ -347,7 +349,7 @@ def publish(work: Path, path: Path) -> None:
             ) from error
 
 
-def to_be_written(shape: Sequence[int], dtype: Any) -> dask.array.Array:
+def to_be_written(shape: Sequence[int], dtype: Any) -> "dask.array.Array":
     """An array for the template of a `ShardedArray`: a shape and a dtype without memory.
 
     Parameters
@@ -362,4 +364,6 @@ def to_be_written(shape: Sequence[int], dtype: Any) -> dask.array.Array:
     dask.array.Array
         Of no values.
     """
+    import dask.array  # half a second, of which most jobs have no use
+
     return dask.array.zeros(tuple(shape), dtype=dtype, chunks=-1)
