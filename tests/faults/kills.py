@@ -22,18 +22,16 @@ from collections import Counter
 from pathlib import Path
 
 from tests.faults.runs import leftovers, processes, published
-from tests.workflow.conftest import ROOT, contents
+from tests.workflow.conftest import ROOT, command, contents
 
 KINDS = ("snakemake", "a job", "everything")
 
 
 def start(folder, config):
     """The documented command, in a group of processes of its own."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-    command += ["--directory", str(folder), "--configfile", str(config), "--cores", "2"]
     with open(folder / "snakemake.log", "w") as log:
         return subprocess.Popen(
-            command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            command(folder, config), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
 
 
@@ -114,6 +112,16 @@ def one_run(folder, config, expected, rng, *, kills, within, found):
     found["runs that came to their end"] += 1
 
 
+def n_killed(found):
+    """How many were killed, of every kind."""
+    return sum(number for name, number in found.items() if name.startswith("killed"))
+
+
+def wrong(found):
+    """Whatever else was counted than kills and runs that came to their end."""
+    return {name for name in found if not name.startswith(("killed", "runs that came"))}
+
+
 def main(kills, seed, config, within):
     """Kill so many, and count."""
     found: Counter[str] = Counter()
@@ -126,16 +134,13 @@ def main(kills, seed, config, within):
         if run.wait():
             raise SystemExit((whole / "snakemake.log").read_text())
         expected = contents(whole / "results")
-        done = 0
-        while done < kills:
+        while (left := kills - n_killed(found)) > 0:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
-            one_run(folder, config, expected, rng, kills=kills - done, within=within, found=found)
-            done = sum(number for name, number in found.items() if name.startswith("killed"))
+            one_run(folder, config, expected, rng, kills=left, within=within, found=found)
             print(json.dumps(found), file=sys.stderr, flush=True)
-    wrong = {name for name in found if not name.startswith(("killed", "runs that came"))}
     print(json.dumps({**found, "hours": round((time.monotonic() - began) / 3600, 2)}))
-    return bool(wrong)
+    return bool(wrong(found))
 
 
 if __name__ == "__main__":

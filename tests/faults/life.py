@@ -34,13 +34,7 @@ from hypothesis.stateful import (
 
 from neuraldeps.errors import StoreError
 from neuraldeps.logits.store import LogitsFile
-from neuraldeps.stores import (
-    ShardedArray,
-    open_store,
-    provenance,
-    to_be_written,
-    write_store,
-)
+from neuraldeps.stores import ShardedArray, open_store, provenance, to_be_written, write_store
 from neuraldeps.stores import publish as publishing
 from neuraldeps.stores.verify import verify_store
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import subprocess
-import sys
 import time
 from fnmatch import fnmatch
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from neuraldeps.stores.checksums import LIST
-from tests.workflow.conftest import ROOT, contents
+from tests.workflow.conftest import ROOT, command, contents
 
 CONFIG = ROOT / "tests/slurm/logits.yaml"
 TARGET = "results/moments/f--g.zarr"
@@ -22,11 +21,9 @@ class Run:
     def __init__(self, folder, *arguments, target=TARGET, log="snakemake.log"):
         self.folder, self.log = folder, folder / log
         write_logits(folder / "logits")
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-        command += ["--directory", str(folder), "--configfile", str(CONFIG), "--cores", "2"]
         with open(self.log, "w") as out:
             self.process = subprocess.Popen(
-                [*command, *arguments, target], stdout=out, stderr=subprocess.STDOUT
+                command(folder, CONFIG, *arguments, target), stdout=out, stderr=subprocess.STDOUT
             )
 
     def job(self, rule, *, besides=()):

@@ -11,22 +11,20 @@ ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 
 
+def command(folder, config, *arguments, cores=2):
+    """What runs Snakemake on a configuration file, or several, in a folder."""
+    configs = config if isinstance(config, list) else [config]
+    return [
+        *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")),
+        *("--directory", str(folder), "--configfile", *map(str, configs)),
+        *("--cores", str(cores), *arguments),
+    ]
+
+
 def snakemake(folder, config, *arguments, cores=2):
     """Run Snakemake on a configuration file, or several, in a folder; both streams come back."""
-    configs = config if isinstance(config, list) else [config]
     return subprocess.run(
-        [
-            *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")),
-            *(
-                "--directory",
-                str(folder),
-                "--configfile",
-                *map(str, configs),
-                "--cores",
-                str(cores),
-            ),
-            *arguments,
-        ],
+        command(folder, config, *arguments, cores=cores),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
