@@ -144,7 +144,7 @@ class Accidents:
                     return job["id"], job["node"], processes[0]
             return None
 
-        return wait_until(running, 90, f"a job of {rule} to run")
+        return wait_until(running, 300, f"a job of {rule} to run")
 
     def state(self, job):
         """State of a job."""

@@ -1,0 +1,32 @@
+"""A Slurm that keeps accounts: jobs run on the user's, `sacct` says how they ended, and a report what they used."""
+
+import pandas as pd
+import pytest
+
+from tests.slurm.cluster import ACCOUNTS, DATABASE, missing_binaries
+from tests.slurm.conftest import TARGET, logits_project, started
+from tests.workflow.conftest import contents
+
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture(scope="module")
+def slurm_with_accounts():
+    if missing := missing_binaries(DATABASE):
+        pytest.skip(f"no accounts without {', '.join(missing)}")
+    with started(ACCOUNTS) as cluster:
+        yield cluster
+
+
+def test_a_report_of_what_each_job_used(slurm_with_accounts, tmp_path, expected):
+    made = logits_project(tmp_path, slurm_with_accounts)
+    made.ends_well(made.start(TARGET, "--slurm-status-command", "sacct"))
+    assert contents(tmp_path / "results") == expected
+
+    accounts = slurm_with_accounts("sacct", "-nPX", "--format=WorkDir,Account").split()
+    assert {line for line in accounts if str(tmp_path) in line} == {f"{tmp_path}|lab"}
+    (path,) = (tmp_path / "logs/slurm").glob("efficiency_report_*.csv")
+    report = pd.read_csv(path)
+    assert set(report["RuleName"]) == {job["rule"] for job in made.jobs()}
+    assert report["Memory Usage (%)"].between(1, 100).all()
+    assert report["CPU Efficiency (%)"].between(1, 200).all()
