@@ -22,6 +22,14 @@ BINARIES = (
 ENDS_WITH_US = ("setpriv", "--pdeathsig", "TERM")
 CPU_NODES, GPU_NODES = ("c1", "c2"), ("g1",)
 PORTS = 5 + len(CPU_NODES + GPU_NODES)
+CONTROLLER = ("slurmctld", "-D")
+# Jobs of `urgent` preempt all others of their nodes: those of `cpu` are requeued, of `scavenger` cancelled.
+PARTITIONS = (
+    ("cpu", CPU_NODES, "Default=YES"),
+    ("urgent", CPU_NODES, "PriorityTier=2"),
+    ("scavenger", CPU_NODES, "PreemptMode=CANCEL"),
+    ("gpu", GPU_NODES, ""),
+)
 
 # MinJobAge keeps ended jobs in squeue, which Snakemake asks; KillWait is the grace of a time limit;
 # a node that returns from being down is used again; config_overrides lets nodes have more memory
@@ -48,12 +56,18 @@ JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=1
 JobAcctGatherParams=OverMemoryKill
 AccountingStorageType=accounting_storage/none
+AccountingStorageHost=127.0.0.1
+AccountingStoragePort={accounting_port}
+AccountingStoragePass={root}/munge.sock
+AccountingStoreFlags=job_comment
 JobCompType=jobcomp/none
 SwitchType=switch/none
 MpiDefault=none
 ReturnToService=2
 MinJobAge=600
 KillWait=1
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 SchedulerType=sched/backfill
 SchedulerParameters=batch_sched_delay=0,sched_min_interval=100000,bf_interval=1
 SelectType=select/cons_tres
@@ -61,10 +75,31 @@ SelectTypeParameters=CR_Core_Memory
 GresTypes=gpu
 """
 
+# What a cluster has that keeps accounts, and one where the kernel watches the memory of jobs.
+ACCOUNTS = {"AccountingStorageType": "accounting_storage/slurmdbd"}
+CGROUPS = {"TaskPlugin": "task/cgroup", "JobAcctGatherParams": "UsePss"}
+MEMORY_CGROUP = Path("/sys/fs/cgroup/memory")
+DATABASE = ("mariadbd", "mariadb-install-db", "slurmdbd", "sacct", "sacctmgr")
 
-def missing_binaries() -> list[str]:
+# The database is reached through a socket, in a folder that is its user's alone.
+DBD_CONF = """\
+DbdHost=localhost
+DbdPort={accounting_port}
+SlurmUser={user}
+AuthType=auth/munge
+AuthInfo=socket={root}/munge.sock
+StorageType=accounting_storage/mysql
+StorageHost=localhost
+StorageUser={user}
+StorageLoc=accounts
+PidFile={root}/slurmdbd.pid
+LogFile={root}/log/slurmdbd.log
+"""
+
+
+def missing_binaries(names: tuple[str, ...] = BINARIES) -> list[str]:
     """Programs that a test cluster needs and that are not on PATH."""
-    return [name for name in BINARIES if not shutil.which(name)]
+    return [name for name in names if not shutil.which(name)]
 
 
 class Cluster:
@@ -78,10 +113,11 @@ class Cluster:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.daemons: list[subprocess.Popen] = []
+        self.daemons: dict[str, subprocess.Popen] = {}
         config = root / "etc/slurm.conf"
         self.env = {name: value for name, value in os.environ.items() if name[:6] != "SLURM_"}
         self.env |= {"SLURM_CONF": str(config), "PATH": f"{root}/bin:{self.env['PATH']}"}
+        self.env["MYSQL_UNIX_PORT"] = f"{root}/mariadb.sock"
 
     def __call__(self, *command: str) -> str:
         """Output of one of Slurm's commands."""
@@ -91,6 +127,14 @@ class Cluster:
         if result.returncode:
             raise RuntimeError(f"{' '.join(command)}: {result.stderr.strip()}")
         return result.stdout
+
+    def answers(self, *command: str) -> bool:
+        """Whether one of Slurm's commands ends well: its daemon is up."""
+        try:
+            self(*command)
+        except RuntimeError:
+            return False
+        return True
 
     def jobs(self, states: str = "all") -> list[dict[str, str]]:
         """Jobs in these states: id, state, node, rule with wildcards, GPUs and memory asked for, folder."""
@@ -109,12 +153,10 @@ class Cluster:
     def payloads(self, job: str) -> list[int]:
         """Process ids of a job's Python scripts, the innermost of Snakemake's processes."""
         found = []
-        for entry in Path("/proc").glob("[0-9]*"):
+        for entry in self._processes(f"SLURM_JOB_ID={job}"):
             with contextlib.suppress(OSError):  # it ended meanwhile
-                environment = (entry / "environ").read_bytes().split(b"\0")
                 arguments = (entry / "cmdline").read_bytes().split(b"\0")
-                is_script = b".snakemake/scripts/" in b" ".join(arguments[1:2])
-                if is_script and f"SLURM_JOB_ID={job}".encode() in environment:
+                if b".snakemake/scripts/" in b" ".join(arguments[1:2]):
                     found.append(int(entry.name))
         return found
 
@@ -129,34 +171,67 @@ class Cluster:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        self.daemons.append(process)
+        self.daemons[name] = process
         return process
 
-    def _strays(self) -> Iterator[int]:
-        """Processes of jobs that outlived them: without cgroups Slurm does not find all of them."""
-        ours = f"SLURM_CONF={self.root}/etc/slurm.conf".encode()
-        daemons = {daemon.pid for daemon in self.daemons}
+    def start_node(self, name: str) -> None:
+        """Start a node's daemon, again where it was lost."""
+        self.daemon(f"slurmd.{name}", "slurmd", "-D", "-N", name)
+
+    def start_controller(self) -> None:
+        """Start the controller again, with the jobs that it knew."""
+        self.daemon("slurmctld", *CONTROLLER)
+        wait_until(lambda: self.answers("sinfo"), 30, f"the controller; see {self.root}/log")
+
+    def kill(self, daemon: str) -> None:
+        """Kill a daemon, as a machine does that is lost."""
+        self.daemons[daemon].kill()
+        self.daemons[daemon].wait()
+
+    def lose_node(self, name: str) -> None:
+        """Kill all that runs on a node and nothing beside it, as when its power goes."""
+        self.kill(f"slurmd.{name}")
+        jobs = list(self._processes(f"SLURMD_NODENAME={name}"))
+        # a step's daemon writes its title over its environment, so it is found through its job
+        steps = {entry.parent / str(parent) for entry in jobs if (parent := _step_above(entry))}
+        for entry in (*steps, *jobs):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(entry.name), signal.SIGKILL)
+
+    def _processes(self, *variables: str) -> Iterator[Path]:
+        """Processes of this cluster's jobs, in /proc, whose environment has these variables."""
+        wanted = {f"SLURM_CONF={self.root}/etc/slurm.conf", *variables}
         for entry in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):  # it ended meanwhile
-                is_ours = ours in (entry / "environ").read_bytes().split(b"\0")
-                if is_ours and int(entry.name) not in daemons:
-                    yield int(entry.name)
+                if wanted <= set((entry / "environ").read_text(errors="replace").split("\0")):
+                    yield entry
 
     def stop(self) -> None:
         """Cancel all jobs, then end the daemons, the last one first."""
         with contextlib.suppress(RuntimeError):  # the controller never came up
             self("scancel", "--user", getpass.getuser())
             wait_until(lambda: not self.jobs("PD,R,CG"), 10, "the jobs to end", RuntimeError)
-        for process in self._strays():
+        # processes of jobs that outlived them: without cgroups Slurm does not find all of them
+        daemons = {daemon.pid for daemon in self.daemons.values()}
+        for process in {int(entry.name) for entry in self._processes()} - daemons:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
-        for daemon in reversed(self.daemons):
+        for daemon in reversed(self.daemons.values()):
             daemon.send_signal(signal.SIGTERM)
             try:
                 daemon.wait(10)
             except subprocess.TimeoutExpired:
                 daemon.kill()
                 daemon.wait()
+
+
+def _step_above(process: Path) -> int | None:
+    """Process of the step's daemon that started a process, if that did."""
+    with contextlib.suppress(OSError):  # it ended meanwhile
+        parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+        if (process.parent / f"{parent}/comm").read_text().startswith("slurmstepd"):
+            return parent
+    return None
 
 
 def wait_until(
@@ -187,8 +262,8 @@ def free_ports() -> int:
     raise RuntimeError("no free ports between 21000 and 60000")
 
 
-def write_config(root: Path) -> None:
-    """Write slurm.conf, gres.conf, munge's key, and srun as Snakemake's jobs will find it."""
+def write_config(root: Path, settings: dict[str, str]) -> None:
+    """Write all configuration files, munge's key, and srun as Snakemake's jobs will find it."""
     for folder in ("etc", "log", "state", "bin", *(f"spool/{n}" for n in CPU_NODES + GPU_NODES)):
         (root / folder).mkdir(parents=True)
     port, host, user = free_ports(), socket.gethostname().split(".")[0], getpass.getuser()
@@ -198,11 +273,16 @@ def write_config(root: Path) -> None:
         for i, name in enumerate(CPU_NODES + GPU_NODES)
     ]
     partitions = [
-        f"PartitionName=cpu Nodes={','.join(CPU_NODES)} Default=YES MaxTime=INFINITE State=UP",
-        f"PartitionName=gpu Nodes={','.join(GPU_NODES)} MaxTime=INFINITE State=UP",
+        f"PartitionName={name} Nodes={','.join(on)} MaxTime=INFINITE State=UP {more}"
+        for name, on, more in PARTITIONS
     ]
-    config = CONF.format(root=root, port=port, host=host, user=user)
-    (root / "etc/slurm.conf").write_text("\n".join([config, *nodes, *partitions, ""]))
+    where = {"root": root, "port": port, "host": host, "user": user}
+    where["accounting_port"] = port + 1 + len(nodes)
+    config = dict(line.split("=", 1) for line in CONF.format(**where).splitlines()) | settings
+    lines = [f"{key}={value}" for key, value in config.items()]
+    (root / "etc/slurm.conf").write_text("\n".join([*lines, *nodes, *partitions, ""]))
+    (root / "etc/slurmdbd.conf").write_text(DBD_CONF.format(**where))
+    (root / "etc/slurmdbd.conf").chmod(0o600)
     # a GPU is any character device: Slurm counts it and sets CUDA_VISIBLE_DEVICES
     (root / "etc/gres.conf").write_text(
         "".join(
@@ -211,7 +291,7 @@ def write_config(root: Path) -> None:
             for device in ("/dev/null", "/dev/zero")
         )
     )
-    (root / "etc/cgroup.conf").touch()
+    (root / "etc/cgroup.conf").write_text("CgroupPlugin=cgroup/v1\nConstrainRAMSpace=yes\n")
     (root / "etc/munge.key").write_bytes(os.urandom(1024))
     (root / "etc/munge.key").chmod(0o400)
     # Snakemake's jobstep executor drops SLURM_CONF before it calls srun
@@ -223,15 +303,22 @@ def write_config(root: Path) -> None:
 
 
 @contextlib.contextmanager
-def running_cluster(root: Path) -> Iterator[Cluster]:
+def running_cluster(root: Path, settings: dict[str, str] | None = None) -> Iterator[Cluster]:
     """Start a cluster of `CPU_NODES` and `GPU_NODES` below a folder; stop it at the end.
+
+    Parameters
+    ----------
+    root : Path
+        Folder, of a short path.
+    settings : dict, optional
+        Keys of slurm.conf that differ from `CONF`: `ACCOUNTS` or `CGROUPS`.
 
     Raises
     ------
     TimeoutError
         If it is not up within 30 seconds; the daemons' logs lie in `root`/log.
     """
-    write_config(root)
+    write_config(root, settings or {})
     cluster = Cluster(root)
     try:
         munge = f"{root}/munge.sock"
@@ -242,17 +329,34 @@ def running_cluster(root: Path) -> Iterator[Cluster]:
             *(f"--log-file={root}/log/munged.log", f"--seed-file={root}/munged.seed"),
         )
         wait_until(lambda: Path(munge).exists(), 10, "munge")
-        cluster.daemon("slurmctld", "slurmctld", "-D", "-c")
+        if settings == ACCOUNTS:
+            _keep_accounts(cluster)
+        cluster.daemon("slurmctld", *CONTROLLER, "-c")
         for node in CPU_NODES + GPU_NODES:
-            cluster.daemon(f"slurmd.{node}", "slurmd", "-D", "-N", node)
+            cluster.start_node(node)
         wait_until(lambda: _all_idle(cluster), 30, f"idle nodes; see {root}/log")
         yield cluster
     finally:
         cluster.stop()
 
 
+def _keep_accounts(cluster: Cluster) -> None:
+    """Start a database in a folder of its own, and what keeps Slurm's accounts in it."""
+    root, data = cluster.root, f"--datadir={cluster.root}/mariadb"
+    as_us = (f"--user={getpass.getuser()}", data)  # mariadbd runs as root only when told to
+    cluster("mariadb-install-db", "--no-defaults", "--skip-test-db", *as_us)
+    cluster.daemon(
+        "mariadbd",
+        *("mariadbd", "--no-defaults", *as_us, "--skip-networking", "--skip-grant-tables"),
+        *(f"--socket={root}/mariadb.sock", f"--pid-file={root}/mariadb.pid"),
+    )
+    wait_until((root / "mariadb.sock").exists, 30, f"MariaDB; see {root}/log")
+    cluster.daemon("slurmdbd", "slurmdbd", "-D")
+    wait_until(lambda: cluster.answers("sacctmgr", "-n", "list", "cluster"), 30, "slurmdbd")
+    cluster("sacctmgr", "-i", "add", "cluster", "test")
+    cluster("sacctmgr", "-i", "add", "account", "lab")
+    cluster("sacctmgr", "-i", "add", "user", getpass.getuser(), "account=lab", "defaultaccount=lab")
+
+
 def _all_idle(cluster: Cluster) -> bool:
-    try:
-        return set(cluster.states().values()) == {"idle"}
-    except RuntimeError:  # the controller is not up yet
-        return False
+    return cluster.answers("sinfo") and set(cluster.states().values()) == {"idle"}

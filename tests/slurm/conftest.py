@@ -1,5 +1,6 @@
-"""The fixture `slurm`: a real Slurm on this machine, for all the tests of a session."""
+"""The fixture `slurm`: a real Slurm on this machine, for all the tests of a session; projects on it, and accidents."""
 
+import contextlib
 import os
 import re
 import subprocess
@@ -9,15 +10,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.slurm.cluster import ENDS_WITH_US, Cluster, missing_binaries, running_cluster
+from tests.faults.runs import write_logits
+from tests.slurm.cluster import (
+    ENDS_WITH_US,
+    Cluster,
+    missing_binaries,
+    running_cluster,
+    wait_until,
+)
+from tests.workflow.conftest import contents
 
 ROOT = Path(__file__).parents[2]
+TARGET = "results/dependencies/evaluation/f--g.zarr"  # of the configuration CONFIG
+CONFIG = Path(__file__).with_name("logits.yaml")
 ATTENTIVE = Path(__file__).with_name("attentive_snakemake.py")
 
 
-@pytest.fixture(scope="session")
-def slurm():
-    """Skip where Slurm is not installed; fail instead under REQUIRE_SLURM=1."""
+@contextlib.contextmanager
+def started(settings=None):
+    """Start a cluster; skip where Slurm is not installed, fail instead under REQUIRE_SLURM=1."""
     if missing := missing_binaries():
         message = f"Slurm is not installed (missing: {', '.join(missing)})"
         if os.environ.get("REQUIRE_SLURM") == "1":
@@ -26,8 +37,14 @@ def slurm():
     # a short path of its own: the name of a Unix socket has at most 107 characters
     with (
         tempfile.TemporaryDirectory(prefix="slurm") as root,
-        running_cluster(Path(root)) as cluster,
+        running_cluster(Path(root), settings) as cluster,
     ):
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def slurm():
+    with started() as cluster:
         yield cluster
 
 
@@ -58,7 +75,9 @@ class Project:
         )
         assert run.returncode == 0, run.stdout
 
-    def start(self, *arguments: str, log: str = "snakemake.log") -> subprocess.Popen:
+    def start(
+        self, *arguments: str, log: str = "snakemake.log", env: dict[str, str] | None = None
+    ) -> subprocess.Popen:
         """`snakemake --profile slurm` in the project's root, but for how often it asks Slurm."""
         sooner = ["--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "20"]
         with open(self.folder / log, "w") as out:
@@ -73,7 +92,7 @@ class Project:
                     *arguments,
                 ],
                 cwd=self.folder,
-                env=self.cluster.env,
+                env=self.cluster.env | (env or {}),
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
@@ -84,6 +103,49 @@ class Project:
         jobs = [job for job in self.cluster.jobs(states) if job["folder"] == str(self.folder)]
         return sorted(jobs, key=lambda job: int(job["id"]))
 
+    def said(self, log: str = "snakemake.log") -> str:
+        """What a run has printed."""
+        return (self.folder / log).read_text()
+
     def ends_well(self, run: subprocess.Popen, log: str = "snakemake.log") -> None:
         """Wait for a run; fail with its log if it fails or takes ten minutes."""
-        assert run.wait(600) == 0, (self.folder / log).read_text()
+        assert run.wait(600) == 0, self.said(log)
+
+
+def logits_project(folder, slurm):
+    """A project with the logits that the configuration names, the same in every folder."""
+    made = Project(folder, slurm, CONFIG)
+    write_logits(folder / "logits")
+    return made
+
+
+@pytest.fixture(scope="session")
+def expected(slurm, tmp_path_factory):
+    """Results of a run without Slurm and without faults."""
+    made = logits_project(tmp_path_factory.mktemp("local"), slurm)
+    made.run_here(TARGET)
+    return contents(made.folder / "results")
+
+
+class Accidents:
+    """Jobs of one project, met while they run."""
+
+    def __init__(self, made):
+        self.project, self.slurm, self.met = made, made.cluster, set()
+
+    def next(self, rule):
+        """A running job of this rule that was not met before, its node and its process."""
+
+        def running():
+            for job in self.project.jobs("R"):
+                is_new = job["id"] not in self.met and job["rule"].startswith(rule)
+                if is_new and (processes := self.slurm.payloads(job["id"])):
+                    self.met.add(job["id"])
+                    return job["id"], job["node"], processes[0]
+            return None
+
+        return wait_until(running, 300, f"a job of {rule} to run")
+
+    def state(self, job):
+        """State of a job."""
+        return next(found["state"] for found in self.slurm.jobs() if found["id"] == job)

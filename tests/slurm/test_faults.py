@@ -2,61 +2,15 @@
 
 import os
 import signal
-from pathlib import Path
-
-import pytest
 
 from neuraldeps.stores import open_store
-from tests.faults.runs import write_logits
 from tests.slurm.cluster import wait_until
-from tests.slurm.conftest import Project
+from tests.slurm.conftest import TARGET, Accidents, logits_project
 from tests.workflow.conftest import contents
-
-CONFIG = Path(__file__).with_name("logits.yaml")
-TARGET = "results/dependencies/evaluation/f--g.zarr"
-
-
-def project(folder, slurm):
-    """A project with the logits that the configuration names, the same in every folder."""
-    made = Project(folder, slurm, CONFIG)
-    write_logits(folder / "logits")
-    return made
-
-
-@pytest.fixture(scope="module")
-def expected(slurm, tmp_path_factory):
-    """Results of a run without Slurm and without faults."""
-    made = project(tmp_path_factory.mktemp("local"), slurm)
-    made.run_here(TARGET)
-    return contents(made.folder / "results")
-
-
-class Accidents:
-    """Jobs of one project, met while they run."""
-
-    def __init__(self, made):
-        self.project, self.slurm, self.met = made, made.cluster, set()
-
-    def next(self, rule):
-        """A running job of this rule that was not met before, its node and its process."""
-
-        def running():
-            for job in self.project.jobs("R"):
-                is_new = job["id"] not in self.met and job["rule"].startswith(rule)
-                if is_new and (processes := self.slurm.payloads(job["id"])):
-                    self.met.add(job["id"])
-                    return job["id"], job["node"], processes[0]
-            return None
-
-        return wait_until(running, 90, f"a job of {rule} to run")
-
-    def state(self, job):
-        """State of a job."""
-        return next(found["state"] for found in self.slurm.jobs() if found["id"] == job)
 
 
 def test_jobs_that_end_in_every_way_are_done_again(slurm, tmp_path, expected):
-    made = project(tmp_path, slurm)
+    made = logits_project(tmp_path, slurm)
     run = made.start(TARGET)
     jobs = Accidents(made)
 
@@ -92,7 +46,7 @@ def test_jobs_that_end_in_every_way_are_done_again(slurm, tmp_path, expected):
 
 
 def test_a_killed_snakemake_restarted_while_its_jobs_still_run(slurm, tmp_path, expected):
-    made = project(tmp_path, slurm)
+    made = logits_project(tmp_path, slurm)
     jobs = Accidents(made)
     target = "results/moments/f--g.zarr"
     killed = made.start(target, log="killed.log")
@@ -117,7 +71,7 @@ def test_a_killed_snakemake_restarted_while_its_jobs_still_run(slurm, tmp_path, 
 
 
 def test_a_job_killed_for_its_memory_gets_more(slurm, tmp_path):
-    made = project(tmp_path, slurm)
+    made = logits_project(tmp_path, slurm)
     target = "results/logits/f/fit.zarr"
     # Snakemake alone needs more than 40 MB; the second attempt gets 1280
     run = made.start(target, "--set-resources", "import_logits:mem_mb=40 * attempt**5")
@@ -133,7 +87,7 @@ def test_a_job_killed_for_its_memory_gets_more(slurm, tmp_path):
 def test_an_interrupted_snakemake_cancels_its_jobs_and_leaves_nothing_half_done(
     slurm, tmp_path, expected
 ):
-    made = project(tmp_path, slurm)
+    made = logits_project(tmp_path, slurm)
     jobs = Accidents(made)
     target = "results/moments/f--g.zarr"
     interrupted = made.start(target, log="interrupted.log")
