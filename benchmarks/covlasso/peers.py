@@ -1,5 +1,8 @@
 """Public solvers behind one call: `peer(target, alpha, tolerance) -> coefficients`.
 
+Those that follow a grid of penalties also have `peer_path(target, alphas, tolerance)`, one row of
+coefficients for each penalty.
+
 Each gets the layout it likes best: the Gram, or the smallest design with that Gram. The own
 category is left out in place, which costs each of them less than building a smaller problem.
 """
@@ -143,6 +146,70 @@ class Peers:
         )
         return np.asarray(state.betas.todense()).ravel()
 
+    def glmnet(self, target, alpha, tolerance):
+        """Solve at one penalty by glmnet, updating residuals: what is faster there."""
+        return self._glmnet(target, np.array([alpha]), tolerance, by_covariance=False)[0]
+
+    def glmnet_path(self, target, alphas, tolerance):
+        """Solve at every penalty by glmnet, updating correlations: what is faster there."""
+        return self._glmnet(target, alphas, tolerance, by_covariance=True)
+
+    def _glmnet(self, target, alphas, tolerance, *, by_covariance):
+        """Call glmnet's Fortran, as python-glmnet compiles it, without the checks around it."""
+        from glmnet import _glmnet
+
+        rank, n = self.design.shape
+        given = (self.design.copy(order="F"), self.design[:, target].copy(), np.ones(rank))
+        left_out = np.array([1, target + 1], np.int32)
+        bounds = np.full((2, n), [[-1e35], [1e35]])
+        n_fitted, _, values, entered, n_used, *_ = _glmnet.elnet(
+            1 if by_covariance else 2,
+            1.0,  # all of the penalty is L1
+            *given,
+            left_out,
+            np.ones(n),
+            bounds,
+            n,
+            2.0,  # the penalties are given
+            alphas / rank,
+            tolerance,
+            isd=0,
+            intr=0,
+            maxit=10_000_000,
+        )
+        coef = np.zeros((len(alphas), n))
+        for q in range(n_fitted):
+            coef[q, entered[: n_used[q]] - 1] = values[: n_used[q], q]
+        return coef
+
+    def pycasso(self, target, alpha, tolerance):
+        """Solve at one penalty by PICASSO, updating residuals: what is faster there."""
+        return self._pycasso(target, np.array([alpha]), tolerance, "naive")[0]
+
+    def pycasso_path(self, target, alphas, tolerance):
+        """Solve at every penalty by PICASSO, updating correlations: what is faster there."""
+        return self._pycasso(target, alphas, tolerance, "covariance")
+
+    def _pycasso(self, target, alphas, tolerance, updates):
+        """PICASSO's active-set coordinate descent, on the design."""
+        from pycasso import Solver
+
+        column = self.design[:, target].copy()
+        self.design[:, target] = 0
+        solver = Solver(
+            self.design,
+            column,
+            lambdas=alphas / len(self.design),
+            useintercept=False,
+            standardize=False,
+            type_gaussian=updates,
+            prec=tolerance,
+            max_ite=1_000_000,
+        )
+        solver.train()
+        self.design[:, target] = column
+        return solver.result["beta"]
+
     def spams_all(self, *, alpha=1e-9, max_support=None):
         """SPAMS' homotopy for every target at once; it forms its own Gram, which is counted."""
         import spams
@@ -169,4 +236,10 @@ ONE_BY_ONE = {
     "celer": 10.0 ** -np.arange(5, 16),
     "skglm": 10.0 ** -np.arange(4, 15),
     "adelie": 10.0 ** -np.arange(12, 31, 2),
+    "glmnet": 10.0 ** -np.arange(16, 27),
+    "pycasso": 10.0 ** -np.arange(16, 27),
+}
+ON_A_GRID = {
+    "glmnet_path": 10.0 ** -np.arange(16, 27),
+    "pycasso_path": 10.0 ** -np.arange(16, 27),
 }

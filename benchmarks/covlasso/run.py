@@ -22,7 +22,7 @@ import numpy as np
 from neuraldeps.covlasso import covlasso_path, solve_covlasso
 
 from data import load_or_make, low_rank_gram
-from peers import ONE_BY_ONE, Peers
+from peers import ON_A_GRID, ONE_BY_ONE, Peers
 from timing import alternate
 
 GOAL = 1e-10
@@ -44,22 +44,39 @@ def relative_gap(gram, target, alpha, coef):
     return gap / gram[target, target]
 
 
-def certified_tolerance(peers, name, tolerances, targets, alpha, patience=60.0):
-    """The loosest tolerance whose answers all meet GOAL; None if none does in time."""
+def certified_tolerance(gram, solve, tolerances, problems, patience=60.0):
+    """The loosest tolerance whose answers all meet GOAL, or None, and the largest gap of its answers.
+
+    A problem is a target and its penalties; `solve(target, alphas, tolerance)` has a row for each.
+    """
     best = np.inf
     for tolerance in tolerances:
         start = time.process_time()
-        gaps = [
-            relative_gap(peers.gram, t, alpha, getattr(peers, name)(t, alpha, tolerance))
-            for t in targets
-        ]
-        best = min(best, np.nanmax(gaps))
-        if np.max(gaps) <= GOAL:
-            return tolerance
+        largest = max(
+            relative_gap(gram, target, alpha, coef)
+            for target, alphas in problems
+            for alpha, coef in zip(alphas, solve(target, alphas, tolerance), strict=True)
+        )
+        best = np.fmin(best, largest)
+        if largest <= GOAL:
+            return tolerance, largest
         if time.process_time() - start > patience:
             break
-    log.info("%s reaches a gap of %.1e at alpha %g only", name, best, alpha)
-    return None
+    return None, best
+
+
+def at_goal(peers, names, problems, *, one_penalty):
+    """The peers that reach GOAL, at the loosest tolerance that does, as functions to time."""
+    functions = {}
+    for name, tolerances in names.items():
+        peer = getattr(peers, name)
+        solve = (lambda t, a, tol, p=peer: [p(t, a[0], tol)]) if one_penalty else peer
+        tolerance, gap = certified_tolerance(peers.gram, solve, tolerances, problems)
+        outcome = "does not reach the goal" if tolerance is None else f"tolerance {tolerance:g}"
+        log.info("%s: %s, largest gap %.1e", name, outcome, gap)
+        if tolerance is not None:
+            functions[name] = lambda s=solve, tol=tolerance: [s(*one, tol) for one in problems]
+    return functions
 
 
 def bench_penalty(name, gram, design, alpha, rounds, n_sampled):
@@ -74,15 +91,12 @@ def bench_penalty(name, gram, design, alpha, rounds, n_sampled):
         "ours": lambda: solve_covlasso(gram, alpha=alpha, validate=False),
         "spams": lambda: peers.spams_all(alpha=alpha),
     }
-    count = {"ours": n, "spams": n}
-    for peer, tolerances in ONE_BY_ONE.items():
-        tolerance = certified_tolerance(peers, peer, tolerances, targets, alpha)
-        if tolerance is not None:
-            count[peer] = n_sampled
-            functions[peer] = lambda p=peer, tol=tolerance: [
-                getattr(peers, p)(t, alpha, tol) for t in targets
-            ]
     log.info("%s alpha %g: spams gap %.1e", name, alpha, spams_gap)
+    sampled = at_goal(
+        peers, ONE_BY_ONE, [(t, np.array([alpha])) for t in targets], one_penalty=True
+    )
+    count = dict.fromkeys(functions, n) | dict.fromkeys(sampled, n_sampled)
+    functions |= sampled
     seconds = alternate(functions, rounds)
     each = {solver: seconds[solver] / count[solver] for solver in seconds}
     return [
@@ -100,17 +114,29 @@ def bench_penalty(name, gram, design, alpha, rounds, n_sampled):
 
 
 def bench_path(name, gram, design, size, rounds, n_sampled):
-    """Rows of the table for whole paths to `size` non-zeros."""
+    """Rows of the table for whole paths to `size` non-zeros.
+
+    A peer that follows a grid of penalties gets as many as the path has knots, over the same range.
+    """
     n = len(gram)
     peers = Peers(gram, design)
     targets = np.sort(np.random.default_rng(0).choice(n, n_sampled, replace=False))
-    knots = covlasso_path(gram, max_support=size).n_knots
+    path = covlasso_path(gram, max_support=size)
+    knots = path.n_knots
+    log.info("%s path to %d: %.0f knots", name, size, knots.mean())
     functions = {
         "ours": lambda: covlasso_path(gram, max_support=size, validate=False),
         "spams": lambda: peers.spams_all(max_support=size),
         "sklearn_lars": lambda: [peers.lars_path(t, max_iter=int(knots[t] - 1)) for t in targets],
     }
-    count = dict.fromkeys(functions, n) | {"sklearn_lars": n_sampled}
+    ends = path.alpha[targets, 0], path.alpha[targets, knots[targets] - 1]
+    grids = [
+        np.geomspace(high, low, k)[1:] for high, low, k in zip(*ends, knots[targets], strict=True)
+    ]
+    problems = list(zip(targets, grids, strict=True))
+    sampled = at_goal(peers, ON_A_GRID, problems, one_penalty=False)
+    count = dict.fromkeys(functions, n) | dict.fromkeys(["sklearn_lars", *sampled], n_sampled)
+    functions |= sampled
     seconds = alternate(functions, rounds)
     each = {solver: seconds[solver] / count[solver] for solver in seconds}
     return [
