@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numba import njit
 
-from neuraldeps.best_subset.exhaustion import reach_of_pairs, reach_of_triples
+from neuraldeps.best_subset.exhaustion import NEAREST, make_pairs, reach_of_pairs, reach_of_triples
 from neuraldeps.best_subset.target import Answer, find_chunk, make_buffers
 from neuraldeps.covlasso.batch import Problem, solve_rows
 from neuraldeps.covlasso.kernels import OPTIONS, aligned
@@ -90,13 +90,13 @@ def find_subsets(
     n_targets = problem.targets.size
     root = np.sqrt(np.diagonal(second_moment))
     scale = np.divide(1.0, root, out=np.zeros(n_sources), where=root > 0)
-    pairs = np.zeros(n_sources)
+    pairs = make_pairs(n_sources if proven >= 2 else 0)
     triples = np.zeros((n_sources, n_sources) if proven >= 3 else (1, 1))
     answer = _make_answer(n_targets, max_support)
 
     def bound(rows):
         start, stop, row = rows[0], rows[-1] + 1, aligned(n_sources)
-        reach_of_pairs(second_moment, scale, start, stop, row, pairs)
+        reach_of_pairs(second_moment, scale, start, stop, row, np.empty(NEAREST), pairs)
         if proven >= 3:
             rest = aligned(n_sources)
             reach_of_triples(second_moment, scale, start, stop, row, rest[:n_sources], triples)

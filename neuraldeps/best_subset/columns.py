@@ -33,14 +33,16 @@ class Columns(NamedTuple):
 
     number: np.ndarray  # (1,) int64
     source: np.ndarray  # (C,) int64
+    filled: np.ndarray  # (C,) int64, how much of its row of the block is known
     position: np.ndarray  # (n,) int64, -1 for sources that are no columns
-    block: np.ndarray  # (C, C or more) N
+    block: np.ndarray  # (C, C or more) N, of members
     cross: np.ndarray  # (C,) b
 
 
 class Set(NamedTuple):
     """Buffers of a set of at most `S` of at most `C` columns."""
 
+    number: np.ndarray  # (1,) int64, of members; -1 while the set is not to be used
     member: np.ndarray  # (S,) int64
     inverse: np.ndarray  # (S, S)
     weight: np.ndarray  # (S, C)
@@ -69,6 +71,7 @@ def make_columns(n_sources: int, n_columns: int) -> Columns:
     return Columns(
         number=np.zeros(1, np.int64),
         source=np.empty(n_columns, np.int64),
+        filled=np.empty(n_columns, np.int64),
         position=np.full(n_sources, -1),
         block=aligned(n_columns, n_columns),
         cross=aligned(n_columns),
@@ -91,6 +94,7 @@ def make_set(n_columns: int, capacity: int) -> Set:
         Empty.
     """
     return Set(
+        number=np.zeros(1, np.int64),
         member=np.empty(capacity, np.int64),
         inverse=aligned(capacity, capacity),
         weight=aligned(capacity, n_columns),
@@ -111,20 +115,14 @@ def clear(columns):
 
 
 @njit(**OPTIONS)
-def join(second_moment, scale, cross, source, columns):
+def join(cross, source, columns):
     """Make a column of the source, if there is room; its position or -1."""
     x = columns.position[source]
     if x >= 0 or columns.number[0] == columns.source.size:
         return x
     x = columns.number[0]
-    moments, factor = second_moment[source], scale[source]
-    new = columns.block[x]
-    for y in range(x):
-        j = columns.source[y]
-        new[y] = moments[j] * (factor * scale[j])
-        columns.block[y, x] = new[y]
-    new[x] = 1.0
     columns.source[x] = source
+    columns.filled[x] = 0
     columns.cross[x] = cross[source]
     columns.position[source] = x
     columns.number[0] = x + 1
@@ -132,8 +130,21 @@ def join(second_moment, scale, cross, source, columns):
 
 
 @njit(**OPTIONS)
-def append(columns, n_columns, entering, size, found):
+def _fill(second_moment, scale, x, columns):
+    """Complete the row of a column that becomes a member: few do."""
+    row, source = columns.block[x], columns.source
+    moments, factor = second_moment[source[x]], scale[source[x]]
+    for y in range(columns.filled[x], columns.number[0]):
+        row[y] = moments[source[y]] * (factor * scale[source[y]])
+    row[x] = 1.0
+    columns.filled[x] = columns.number[0]
+
+
+@njit(**OPTIONS)
+def append(second_moment, scale, columns, entering, size, found):
     """Let the column `entering` into a set of `size`."""
+    n_columns = columns.number[0]
+    _fill(second_moment, scale, entering, columns)
     weight, inverse, coef, part = found.weight, found.inverse, found.coef, found.part
     power, pull, row, block = found.power, found.pull, found.row, columns.block
     over = 1.0 / power[entering]
@@ -183,6 +194,7 @@ def append(columns, n_columns, entering, size, found):
     power[entering] = 0.0
     pull[entering] = 0.0
     found.member[size] = entering
+    found.number[0] = size + 1
 
 
 @njit(**OPTIONS)
@@ -209,6 +221,7 @@ def remove(n_columns, leaving, size, found):
                 if q != leaving:
                     inverse[a, q] = multiply_add(factor, inverse[leaving, q], inverse[a, q])
     last = size - 1
+    found.number[0] = last
     if leaving != last:
         found.member[leaving] = found.member[last]
         coef[leaving] = coef[last]
@@ -222,17 +235,17 @@ def remove(n_columns, leaving, size, found):
 
 
 @njit(**OPTIONS)
-def load(columns, members, size, found):
+def load(second_moment, scale, columns, members, size, found):
     """Make a set of the given columns; the part of the target's second moment it explains."""
-    n_columns = columns.number[0]
-    for j in range(n_columns):
+    found.number[0] = 0
+    for j in range(columns.number[0]):
         found.power[j] = 1.0
         found.pull[j] = columns.cross[j]
     explained = 0.0
     for q in range(size):
         entering = members[q]
         explained += found.pull[entering] * found.pull[entering] / found.power[entering]
-        append(columns, n_columns, entering, q, found)
+        append(second_moment, scale, columns, entering, q, found)
     return explained
 
 
@@ -316,7 +329,7 @@ def best_exchange(n_columns, size, found):
 
 
 @njit(**OPTIONS)
-def descend(columns, size, found):
+def descend(second_moment, scale, columns, size, found):
     """Make the best exchange until none gains; what was gained."""
     gained = 0.0
     n_columns = columns.number[0]
@@ -325,6 +338,6 @@ def descend(columns, size, found):
         if leaving < 0:
             break
         remove(n_columns, leaving, size, found)
-        append(columns, n_columns, entering, size - 1, found)
+        append(second_moment, scale, columns, entering, size - 1, found)
         gained += gain
     return gained

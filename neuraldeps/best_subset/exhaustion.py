@@ -5,31 +5,70 @@ For two sources with normalised cross moments `x` and `y`, `|y| <= |x|`, and cor
     explained = (x^2 - 2 r x y + y^2) / (1 - r^2)  <=  2 x^2 / (1 - |r|),
 
 so a source whose largest correlation with any other is `R` is in no pair that explains more than
-`best` unless `2 x^2 > best (1 - R)`. Given a third source `i`, the same holds of what is left of the
+`best` unless `2 x^2 > best (1 - R)`. The few sources that correlate with it most are tried first, so
+that `R` need only hold of all others. Given a third source `i`, the same holds of what is left of the
 two after regression on `i`, with `R_ij` the largest partial correlation of `j`. `R` depends on the
 sources alone and serves all targets.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
 from neuraldeps.best_subset.columns import GAIN, INDEPENDENT
+from neuraldeps.best_subset.greedy import find_top
 from neuraldeps.best_subset.scan import solve
 from neuraldeps.covlasso.kernels import OPTIONS, largest_above, multiply_add
 
+NEAREST = 16  # sources that correlate most with one, about as many as are of a kind
 _MOST = np.sqrt(1.0 - INDEPENDENT)  # two sources of a set are not correlated more than this
 
 
+class Pairs(NamedTuple):
+    """The sources that correlate most with each of `n`, and how much any other does."""
+
+    near: np.ndarray  # (n, NEAREST) int64, -1 for none
+    share: np.ndarray  # (n, NEAREST) their correlations
+    reach: np.ndarray  # (n, 2): the largest correlation, and that with a source that is not near
+
+
+def make_pairs(n_sources: int) -> Pairs:
+    """Room for the pairs of `n_sources`.
+
+    Parameters
+    ----------
+    n_sources : int
+        Sources.
+
+    Returns
+    -------
+    Pairs
+        Not yet filled.
+    """
+    return Pairs(
+        near=np.full((n_sources, NEAREST), -1),
+        share=np.zeros((n_sources, NEAREST)),
+        reach=np.zeros((n_sources, 2)),
+    )
+
+
 @njit(**OPTIONS)
-def reach_of_pairs(second_moment, scale, start, stop, row, reach):
-    """Fill reach[start:stop]: the largest correlation of a source with another."""
+def reach_of_pairs(second_moment, scale, start, stop, row, height, pairs):
+    """Fill rows start .. stop - 1 of the pairs."""
     n_sources = scale.size
     for i in range(start, stop):
         moments, factor = second_moment[i], scale[i]
         for j in range(n_sources):
-            row[j] = moments[j] * (factor * scale[j])
+            row[j] = abs(moments[j] * (factor * scale[j]))
         row[i] = 0.0
-        reach[i] = min(largest_above(row[:n_sources], 0.0), _MOST)
+        count = find_top(row[:n_sources], np.int64(NEAREST), pairs.near[i], height)
+        pairs.reach[i, 0] = min(height[0], _MOST) if count > 0 else 0.0
+        for q in range(count):
+            j = pairs.near[i, q]
+            pairs.share[i, q] = moments[j] * (factor * scale[j])
+            row[j] = 0.0
+        pairs.reach[i, 1] = min(largest_above(row[:n_sources], 0.0), _MOST)
 
 
 @njit(**OPTIONS)
@@ -74,32 +113,39 @@ def _count_partners(moments, scale, cross, factor, own, need):
 
 
 @njit(**OPTIONS)
-def best_pair(second_moment, scale, cross, own, reach, explained, member):
+def best_pair(second_moment, scale, cross, own, pairs, explained, member):
     """Look for a pair that explains more than `explained`, and more than any other.
 
     Returns whether there is one; it is put into `member`.
     """
-    bar, found = explained, False
-    for i in range(cross.size):
+    bar, found, n_sources = explained, False, np.int64(cross.size)
+    for i in range(n_sources):
         bar = max(bar, cross[i] * cross[i])
     bar += GAIN
-    for i in range(cross.size):
+    for i in range(n_sources):
         square = cross[i] * cross[i]
-        need = bar - square
-        if 2.0 * square <= bar * (1.0 - reach[i]):
+        if 2.0 * square <= bar * (1.0 - pairs.reach[i, 0]):
             continue
         moments, factor = second_moment[i], scale[i]
-        if _count_partners(moments, scale, cross, factor, cross[i], need) == 0:
-            continue
-        for j in range(cross.size):
-            r = moments[j] * (factor * scale[j])
-            x = multiply_add(-r, cross[i], cross[j])
-            y = multiply_add(-r, r, 1.0)
-            if x * x > need * y and y > INDEPENDENT and j != own:
-                need = x * x / y
-                member[0], member[1] = min(i, j), max(i, j)
-                found = True
-        bar = need + square
+        for every in (False, True):
+            need = bar - square
+            if every:
+                if 2.0 * square <= bar * (1.0 - pairs.reach[i, 1]):
+                    continue
+                if _count_partners(moments, scale, cross, factor, cross[i], need) == 0:
+                    continue
+            for q in range(n_sources if every else NEAREST):
+                j = q if every else pairs.near[i, q]
+                if j < 0:
+                    break
+                r = moments[j] * (factor * scale[j]) if every else pairs.share[i, q]
+                x = multiply_add(-r, cross[i], cross[j])
+                y = multiply_add(-r, r, 1.0)
+                if x * x > need * y and y > INDEPENDENT and j != own:
+                    need = x * x / y
+                    member[0], member[1] = min(i, j), max(i, j)
+                    found = True
+            bar = need + square
     return found
 
 

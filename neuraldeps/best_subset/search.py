@@ -56,15 +56,21 @@ def make_pool(capacity: int, width: int) -> Pool:
 
 
 @njit(**OPTIONS)
+def _share(one, other, size):
+    """How many members two sets of the size have in common."""
+    shared = 0
+    for a in range(size):
+        for b in range(size):
+            shared += 1 if one[a] == other[b] else 0
+    return shared
+
+
+@njit(**OPTIONS)
 def _is_known(pool, size, explained, member):
     for q in range(pool.number[size]):
-        if abs(pool.explained[size, q] - explained) < _SAME:
-            shared = 0
-            for a in range(size):
-                for other in range(size):
-                    shared += 1 if pool.member[size, q, a] == member[other] else 0
-            if shared == size:
-                return True
+        near = abs(pool.explained[size, q] - explained) < _SAME
+        if near and _share(pool.member[size, q], member, size) == size:
+            return True
     return False
 
 
@@ -95,33 +101,42 @@ def keep(pool, size, explained, member):
 
 
 @njit(**OPTIONS)
-def _grow(columns, size, q, found, pool):
+def _take(second_moment, scale, columns, size, q, found, pool):
+    """Make set `q` of `size`, unless it is what was just found; what it explains."""
+    member = pool.member[size, q]
+    if found.number[0] == size and _share(found.member, member, size) == size:
+        return pool.explained[size, q]
+    return load(second_moment, scale, columns, member, size, found)
+
+
+@njit(**OPTIONS)
+def _grow(second_moment, scale, columns, size, q, found, pool):
     """Let the best source into set `q` of `size`, exchange, keep."""
-    explained = load(columns, pool.member[size, q], size, found)
+    explained = _take(second_moment, scale, columns, size, q, found, pool)
     gain, entering = best_entry(columns.number[0], size, found)
     if entering < 0:
         return False
-    append(columns, columns.number[0], entering, size, found)
-    explained += gain + descend(columns, size + 1, found)
+    append(second_moment, scale, columns, entering, size, found)
+    explained += gain + descend(second_moment, scale, columns, size + 1, found)
     return keep(pool, size + 1, explained, found.member)
 
 
 @njit(**OPTIONS)
-def _shrink(columns, size, q, found, pool):
+def _shrink(second_moment, scale, columns, size, q, found, pool):
     """Take out of set `q` of `size` what explains least, exchange, keep."""
-    explained = load(columns, pool.member[size, q], size, found)
+    explained = _take(second_moment, scale, columns, size, q, found, pool)
     least, leaving = np.inf, 0
     for a in range(size):
         loss = found.coef[a] * found.coef[a] / found.inverse[a, a]
         if loss < least:
             least, leaving = loss, a
     remove(columns.number[0], leaving, size, found)
-    explained += descend(columns, size - 1, found) - least
+    explained += descend(second_moment, scale, columns, size - 1, found) - least
     return keep(pool, size - 1, explained, found.member)
 
 
 @njit(**OPTIONS)
-def _pass(columns, found, pool, largest, flag):
+def _pass(second_moment, scale, columns, found, pool, largest, flag):
     """Grow (or shrink) every set that has not been; whether a set was kept."""
     changed = False
     for step in range(largest):
@@ -133,18 +148,19 @@ def _pass(columns, found, pool, largest, flag):
                 continue
             pool.done[size, q] |= flag
             if flag == _GROWN:
-                changed |= _grow(columns, size, q, found, pool)
+                changed |= _grow(second_moment, scale, columns, size, q, found, pool)
             elif size > 1:
-                changed |= _shrink(columns, size, q, found, pool)
+                changed |= _shrink(second_moment, scale, columns, size, q, found, pool)
             q += 1
     return changed
 
 
 @njit(**OPTIONS)
-def search(columns, found, pool, largest, n_passes):
+def search(second_moment, scale, columns, found, pool, largest, n_passes):
     """Grow and shrink what is in the pool by turns, until nothing is found or `n_passes` times."""
+    found.number[0] = -1
     for _ in range(n_passes):
-        changed = _pass(columns, found, pool, largest, _GROWN)
-        changed |= _pass(columns, found, pool, largest, _SHRUNK)
+        changed = _pass(second_moment, scale, columns, found, pool, largest, _GROWN)
+        changed |= _pass(second_moment, scale, columns, found, pool, largest, _SHRUNK)
         if not changed:
             break

@@ -17,6 +17,7 @@ from neuraldeps.best_subset.columns import (
     make_set,
 )
 from neuraldeps.best_subset.exhaustion import best_pair, best_triple
+from neuraldeps.best_subset.factor import Factor, begin, make_factor
 from neuraldeps.best_subset.greedy import ENTRIES, Greedy, find_top, make_greedy, select
 from neuraldeps.best_subset.scan import TIE, Scan, look, make_scan, solve
 from neuraldeps.best_subset.search import Pool, keep, make_pool, search
@@ -36,6 +37,7 @@ class Buffers(NamedTuple):
     found: Set
     pool: Pool
     greedy: Greedy
+    factor: Factor
     scan: Scan
     cross: np.ndarray  # (n,) normalised
     score: np.ndarray  # (n,)
@@ -74,7 +76,8 @@ def make_buffers(n_sources: int, wanted: int, n_paths: int, width: int) -> Buffe
         found=make_set(n_columns, largest + 1),
         pool=make_pool(largest + 1, width),
         greedy=make_greedy(n_sources, wanted, max(_LARGEST, ENTRIES + wanted)),
-        scan=make_scan(largest + 1),
+        factor=make_factor(n_sources, largest + 1),
+        scan=make_scan(n_sources, largest + 1),
         cross=aligned(n_sources),
         score=aligned(n_sources),
         candidates=np.empty(n_candidates, np.int64),
@@ -94,7 +97,7 @@ def _offer(second_moment, scale, cross, size, buffers):
     if explained < 0.0:
         return explained
     for a in range(size):
-        x = join(second_moment, scale, cross, member[a], columns)
+        x = join(cross, member[a], columns)
         if x < 0:
             return -1.0
         position[a] = x
@@ -115,10 +118,10 @@ def _start(second_moment, scale, root, cross, own, wanted, paths, buffers):
             second_moment, scale, root, cross, own, forward, wanted, greedy, buffers.candidates
         )
         for a in range(n_chosen):
-            buffers.position[a] = join(second_moment, scale, cross, greedy.chosen[a], columns)
+            buffers.position[a] = join(cross, greedy.chosen[a], columns)
             keep(pool, np.int64(a + 1), greedy.explained[a], buffers.position)
         for q in range(n_candidates):
-            join(second_moment, scale, cross, buffers.candidates[q], columns)
+            join(cross, buffers.candidates[q], columns)
     for q in range(paths.shape[0]):
         size = np.int64(0)
         while size < paths.shape[1] and paths[q, size] >= 0:
@@ -130,7 +133,7 @@ def _start(second_moment, scale, root, cross, own, wanted, paths, buffers):
         buffers.score[j] = abs(cross[j])
     n_found = find_top(buffers.score[: cross.size], np.int64(_LARGEST), greedy.top, greedy.height)
     for q in range(n_found):
-        join(second_moment, scale, cross, greedy.top[q], columns)
+        join(cross, greedy.top[q], columns)
 
 
 @njit(**OPTIONS)
@@ -180,28 +183,27 @@ def _exchange(second_moment, scale, cross, size, buffers):
         return -2.0 * TIE
     _replace(member, size, leaving, scan.entering[leaving])
     for a in range(size):
-        buffers.position[a] = join(second_moment, scale, cross, member[a], columns)
+        buffers.position[a] = join(cross, member[a], columns)
         if buffers.position[a] < 0:
             return GAIN
     for a in range(size):
         if scan.entering[a] >= 0:
-            join(second_moment, scale, cross, scan.entering[a], columns)
-    load(columns, buffers.position, size, found)
-    descend(columns, size, found)
+            join(cross, scan.entering[a], columns)
+    load(second_moment, scale, columns, buffers.position, size, found)
+    descend(second_moment, scale, columns, size, found)
     _read(columns, found.member, size, member)
     return GAIN
 
 
 @njit(**OPTIONS)
-def _settle(second_moment, scale, cross, own, size, buffers):
+def _settle(second_moment, scale, cross, own, size, explained, buffers):
     """Exchange in `member[:size]` while looking at every source finds one; what is explained.
 
-    The set stays solved.
+    The set is solved, and stays so.
     """
     member, kept, scan = buffers.member, buffers.kept, buffers.scan
-    explained = solve(second_moment, scale, cross, member, size, scan)
     for _ in range(8 * size + 8):
-        look(second_moment, scale, cross, own, member, size, GAIN, scan)
+        look(second_moment, scale, cross, own, member, size, GAIN, buffers.factor, scan)
         if _stands(size, scan):
             break
         for a in range(size):
@@ -244,7 +246,7 @@ def _record(scale, moment, explained, size, status, t, row, buffers, answer):
 def _next_size(
     second_moment, scale, cross, t, row, size, explained, gain, entering, buffers, answer
 ):
-    """Put the set to begin the next size with into `member`; its size.
+    """Put the set to begin the next size with into `member` and solve it; its size, what it explains.
 
     It is the best one met, or the last answer with the source that gains most, whichever explains
     more; the last answer itself if no source gains.
@@ -253,34 +255,35 @@ def _next_size(
     bar = explained + (gain if entering >= 0 else GAIN)
     if pool.number[wider] > 0 and pool.explained[wider, 0] > bar - TIE:
         _read(buffers.columns, pool.member[wider, 0], wider, member)
-        if solve(second_moment, scale, cross, member, wider, buffers.scan) > bar - TIE:
-            return wider
+        met = solve(second_moment, scale, cross, member, wider, buffers.scan)
+        if met > bar - TIE:
+            return wider, met
     for a in range(size):
         member[a] = answer.support[t, row - 1, a]
-    if entering < 0:
-        return size
-    member[size] = entering
-    _replace(member, size + 1, size, entering)
-    return size + 1
+    wider = size
+    if entering >= 0:
+        member[size] = entering
+        _replace(member, size + 1, size, entering)
+        wider += 1
+    return wider, solve(second_moment, scale, cross, member, wider, buffers.scan)
 
 
 @njit(**OPTIONS)
 def _finish(second_moment, scale, cross, moment, own, proven, t, buffers, answer):
     """Settle the best set of every size, from one source up, and store it."""
     scan, member, size = buffers.scan, buffers.member, np.int64(0)
+    begin(scale, cross, own, buffers.factor)
     explained = solve(second_moment, scale, cross, member, size, scan)
-    look(second_moment, scale, cross, own, member, size, GAIN, scan)
+    look(second_moment, scale, cross, own, member, size, GAIN, buffers.factor, scan)
     gain, entering = scan.gain[size], scan.entering[size]
     for row in range(answer.size.shape[1]):
-        wider = _next_size(
+        wider, explained = _next_size(
             second_moment, scale, cross, t, row, size, explained, gain, entering, buffers, answer
         )
         if wider > size:
             size = wider
-            explained = _settle(second_moment, scale, cross, own, size, buffers)
+            explained = _settle(second_moment, scale, cross, own, size, explained, buffers)
             gain, entering = scan.gain[size], scan.entering[size]
-        else:
-            explained = solve(second_moment, scale, cross, member, size, scan)
         status = PROVEN if row < proven else EXCHANGE_OPTIMAL
         if scan.dependent[0]:
             status = DEPENDENT
@@ -326,7 +329,7 @@ def find_chunk(
         if left_out >= 0:
             cross[left_out] = 0.0
         _start(second_moment, scale, root, cross, left_out, wanted, paths[t], buffers)
-        search(buffers.columns, buffers.found, buffers.pool, largest, _PASSES)
+        search(second_moment, scale, buffers.columns, buffers.found, buffers.pool, largest, _PASSES)
         _exhaust(second_moment, scale, cross, left_out, pairs, triples, proven, buffers)
-        search(buffers.columns, buffers.found, buffers.pool, largest, _PASSES)
+        search(second_moment, scale, buffers.columns, buffers.found, buffers.pool, largest, _PASSES)
         _finish(second_moment, scale, cross, moment, left_out, proven, t, buffers, answer)

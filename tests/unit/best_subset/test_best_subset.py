@@ -12,12 +12,15 @@ from sklearn.utils.estimator_checks import check_estimator
 from neuraldeps import BestSubset
 from neuraldeps.best_subset import DEPENDENT, EXCHANGE_OPTIMAL, PROVEN, best_subsets
 from neuraldeps.best_subset.exhaustion import (
+    NEAREST,
     best_pair,
     best_triple,
+    make_pairs,
     reach_of_pairs,
     reach_of_triples,
 )
-from neuraldeps.best_subset.scan import make_scan
+from neuraldeps.best_subset.factor import begin, make_factor
+from neuraldeps.best_subset.scan import look, make_scan, solve
 from neuraldeps.covlasso import MomentError, covlasso_path
 from tests.fuzz_best_subset import Tally, check_problem, fuzz
 from tests.unit.covlasso.test_edges import BAD_MOMENTS, NAMED, moments_of
@@ -78,7 +81,8 @@ def test_more_sources_than_are_looked_at_together_hide_no_better_pair():
 def test_exhaustion_misses_no_pair_or_triple_whose_sources_are_weak_alone(seed):
     """The target is a difference of near copies (beside a third source): where the bound is tight."""
     generator = np.random.default_rng(seed)
-    logits = generator.standard_normal((2000, 14))
+    n = 30  # more than the pairs list as near
+    logits = generator.standard_normal((2000, n))
     apart = 0.3 * generator.standard_normal(2000)
     logits[:, 9] = logits[:, 4] + apart
     logits[:, 4] -= apart
@@ -88,10 +92,10 @@ def test_exhaustion_misses_no_pair_or_triple_whose_sources_are_weak_alone(seed):
         moment, power = moments_of(logits), (target**2).mean()
         scale = 1 / np.sqrt(np.diagonal(moment))
         cross = logits.T @ target / 2000 * scale / np.sqrt(power)
-        member, trial, n = np.zeros(3, np.int64), np.zeros(3, np.int64), 14
-        pairs, triples = np.zeros(n), np.zeros((n, n))
+        member, trial = np.zeros(3, np.int64), np.zeros(3, np.int64)
+        pairs, triples = make_pairs(n), np.zeros((n, n))
         row, scratch = np.zeros(n), np.zeros((2, n))
-        reach_of_pairs(moment, scale, 0, n, row, pairs)
+        reach_of_pairs(moment, scale, 0, n, row, np.zeros(NEAREST), pairs)
         reach_of_triples(moment, scale, 0, n, row, scratch[0], triples)
         sets = list(combinations(range(n), size))
         explained = [
@@ -108,10 +112,44 @@ def test_exhaustion_misses_no_pair_or_triple_whose_sources_are_weak_alone(seed):
             found = best_pair(moment, scale, cross, own, pairs, met, member)
         else:
             found = best_triple(
-                moment, scale, cross, own, triples, met, member, trial, scratch, make_scan(3)
+                moment, scale, cross, own, triples, met, member, trial, scratch, make_scan(n, 3)
             )
         assert found
         assert sorted(member[:size].tolist()) == list(best)
+
+
+@pytest.mark.parametrize("apart", [1.0, 1e-1, 2e-2])
+@pytest.mark.parametrize("size", [1, 4, 9, 14])
+def test_a_look_finds_what_trying_every_source_finds(size, apart):
+    """Of random sets, whose worst members may leave, and of sets of near copies."""
+    generator = np.random.default_rng(size)
+    logits = generator.standard_normal((400, 25)) @ generator.standard_normal((25, 70))
+    logits[:, 40:] = logits[:, 10:40] + apart * generator.standard_normal((400, 30))
+    moment = moments_of(logits)
+    scale, own, n = 1 / np.sqrt(np.diagonal(moment)), 7, 70
+    correlation = moment * np.outer(scale, scale)
+    cross = correlation[own].copy()
+    cross[own] = 0.0
+    scan, factor = make_scan(n, size), make_factor(n, size)
+    begin(scale, cross, own, factor)
+
+    def explained(members):
+        return cross[members] @ np.linalg.solve(
+            correlation[np.ix_(members, members)], cross[members]
+        )
+
+    for _ in range(4):
+        others = np.setdiff1d(np.arange(n), [own])
+        members = np.sort(generator.choice(others, size, replace=False))
+        before = solve(moment, scale, cross, members, size, scan)
+        look(moment, scale, cross, own, members, size, 1e-10, factor, scan)
+        others = np.setdiff1d(others, members)
+        for a in range(size + 1):
+            kept = np.delete(members, a) if a < size else members
+            gains = [explained(np.append(kept, j)) - before for j in others]
+            best = np.argmax(gains)
+            assert scan.gain[a] == pytest.approx(max(gains[best], 1e-10), rel=1e-6, abs=1e-11)
+            assert scan.entering[a] == (others[best] if gains[best] > 1e-10 else -1)
 
 
 def test_no_exchange_lowers_the_error(second_moment):
