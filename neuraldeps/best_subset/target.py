@@ -171,10 +171,10 @@ def _replace(member, size, leaving, source):
 
 
 @njit(**OPTIONS)
-def _exchange(second_moment, scale, cross, size, buffers):
+def _exchange(second_moment, scale, cross, size, alone, buffers):
     """Make the best exchange that a look found in `member[:size]`, and what follows on the columns.
 
-    Returns what the exchange must have gained.
+    Where it is to be made `alone`, nothing follows. Returns what the exchange must have gained.
     """
     columns, found, scan, member = buffers.columns, buffers.found, buffers.scan, buffers.member
     leaving = np.int64(np.argmax(scan.gain[:size]))
@@ -182,6 +182,8 @@ def _exchange(second_moment, scale, cross, size, buffers):
         _replace(member, size, scan.tie[1], scan.tie[0])
         return -2.0 * TIE
     _replace(member, size, leaving, scan.entering[leaving])
+    if alone:
+        return GAIN
     for a in range(size):
         buffers.position[a] = join(cross, member[a], columns)
         if buffers.position[a] < 0:
@@ -208,14 +210,18 @@ def _settle(second_moment, scale, cross, own, size, explained, buffers):
             break
         for a in range(size):
             kept[a] = member[a]
-        gained = _exchange(second_moment, scale, cross, size, buffers)
-        after = solve(second_moment, scale, cross, member, size, scan)
-        if after < explained + gained:  # rounding alone promised more
+        before = explained
+        # rounding among near copies may lose on the columns what the exchange gained
+        for alone in (False, True):
+            gained = _exchange(second_moment, scale, cross, size, alone, buffers)
+            explained = solve(second_moment, scale, cross, member, size, scan)
+            if explained >= before + gained:
+                break
             for a in range(size):
                 member[a] = kept[a]
+        if explained < before + gained:  # rounding alone promised more
             explained = solve(second_moment, scale, cross, member, size, scan)
             break
-        explained = after
     return explained
 
 

@@ -345,7 +345,8 @@ def test_import_leaves_torch_and_sklearn_alone():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("seed", range(20))
+# the last three once ended with an exchange that gains: what followed it on the columns had lost more
+@pytest.mark.parametrize("seed", [*range(20), 500_045, 500_126, 500_135])
 def test_random_problems_keep_their_promises(seed):
     tally = Tally()
     check_problem(seed, tally)
