@@ -19,6 +19,7 @@ from resource import RUSAGE_SELF, getrusage
 import numpy as np
 
 from neuraldeps.best_subset import PROVEN, best_subsets
+from neuraldeps.best_subset.columns import INDEPENDENT
 from neuraldeps.covlasso import covlasso_path
 
 sys.path.append(str(Path(__file__).parents[1] / "covlasso"))
@@ -146,6 +147,54 @@ def bench_triples(name, gram, n_sampled):
         )
 
 
+def explained_by_four(gram, targets, threads):
+    """The most that four others explain of each target's second moment, by exhaustion.
+
+    Given one source, the other three are the best triple of what is left after regression on it; of
+    every four the first is taken, so that the further ones follow it.
+    """
+    most = np.zeros(len(targets))
+    for i in range(len(gram) - 3):
+        given = gram[i] / gram[i, i]
+        left = gram - np.outer(given, gram[i])
+        rest = np.arange(i + 1, len(gram))
+        rest = rest[np.diagonal(left)[rest] > INDEPENDENT * np.diagonal(gram)[rest]]
+        wanted = np.flatnonzero(targets != i)
+        own = [*map({int(j): q for q, j in enumerate(rest)}.get, targets[wanted].tolist())]
+        moments = np.diagonal(left)[targets[wanted]]
+        found = best_subsets(
+            left[np.ix_(rest, rest)],
+            left[np.ix_(rest, targets[wanted])],
+            moments,
+            exclude_own=[-1 if q is None else q for q in own],
+            max_support=3,
+            proven_size=3,
+            n_threads=threads,
+            validate=False,
+        )
+        by_rest = moments - found.squared_error[:, -1]
+        by_first = gram[i, targets[wanted]] * given[targets[wanted]]
+        most[wanted] = np.maximum(most[wanted], by_first + by_rest)
+    return most
+
+
+def bench_fours(name, gram, n_sampled, threads):
+    """How far what is found at four sources is from the best four."""
+    targets = np.sort(np.random.default_rng(1).choice(len(gram), n_sampled, replace=False))
+    start = time.perf_counter()
+    least = np.diagonal(gram)[targets] - explained_by_four(gram, targets, threads)
+    took = time.perf_counter() - start
+    for width in (1, 2, 8):
+        found = best_subsets(gram, targets=targets, max_support=4, width=width, validate=False)
+        excess = np.sqrt(found.squared_error[:, -1] / least) - 1
+        log.info(
+            "%s, best four by exhaustion in %.0f s: width %d finds them for %d of %d; "
+            "error above theirs by %.2f %% on average, %.1f %% at most",
+            *(name, took, width, (excess < 1e-6).sum(), n_sampled),
+            *(100 * excess.mean(), 100 * excess.max()),
+        )
+
+
 def bench_growth(sizes, supports, rounds, n_targets=32):
     """Time per target against n and k on random low-rank Grams."""
     rows = []
@@ -215,6 +264,9 @@ def main():
         help="rank513, rank1000, or .npy files of logits (images x categories)",
     )
     parser.add_argument("--sizes", nargs="*", type=int, default=[250, 1000, 4000])
+    parser.add_argument(
+        "--four", type=int, metavar="TARGETS", help="prove the best four sources of so many targets"
+    )
     parser.add_argument("--everything", type=int, help="every target of so many categories")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -227,6 +279,8 @@ def main():
         rows += bench_peers(name, gram, design, options.rounds, options.sampled)
         write(rows, options.out / "peers.csv")
         bench_triples(name, gram, options.sampled)
+        if options.four:
+            bench_fours(name, gram, options.four, threads=2)
     for row in rows:
         log.info("%s", " ".join(map(str, row.values())))
     if options.sizes:
