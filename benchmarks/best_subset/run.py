@@ -121,9 +121,14 @@ def bench_peers(name, gram, design, rounds, n_sampled):
     ]
 
 
+def sample(gram, n_sampled):
+    """Draw the targets for which the best sets are proven."""
+    return np.sort(np.random.default_rng(1).choice(len(gram), n_sampled, replace=False))
+
+
 def bench_triples(name, gram, n_sampled):
     """What proving the best triple takes, and how often and by how much the search misses it."""
-    targets = np.sort(np.random.default_rng(1).choice(len(gram), n_sampled, replace=False))
+    targets = sample(gram, n_sampled)
     given = {"max_support": 3, "validate": False}
     seconds = []
     for some in (targets[:2], targets):
@@ -160,13 +165,14 @@ def explained_by_four(gram, targets, threads):
         rest = np.arange(i + 1, len(gram))
         rest = rest[np.diagonal(left)[rest] > INDEPENDENT * np.diagonal(gram)[rest]]
         wanted = np.flatnonzero(targets != i)
-        own = [*map({int(j): q for q, j in enumerate(rest)}.get, targets[wanted].tolist())]
+        position = np.full(len(gram), -1)
+        position[rest] = np.arange(len(rest))
         moments = np.diagonal(left)[targets[wanted]]
         found = best_subsets(
             left[np.ix_(rest, rest)],
             left[np.ix_(rest, targets[wanted])],
             moments,
-            exclude_own=[-1 if q is None else q for q in own],
+            exclude_own=position[targets[wanted]],
             max_support=3,
             proven_size=3,
             n_threads=threads,
@@ -180,7 +186,7 @@ def explained_by_four(gram, targets, threads):
 
 def bench_fours(name, gram, n_sampled, threads):
     """How far what is found at four sources is from the best four."""
-    targets = np.sort(np.random.default_rng(1).choice(len(gram), n_sampled, replace=False))
+    targets = sample(gram, n_sampled)
     start = time.perf_counter()
     least = np.diagonal(gram)[targets] - explained_by_four(gram, targets, threads)
     took = time.perf_counter() - start

@@ -66,8 +66,8 @@ class Project:
         (folder / "slurm").mkdir()
         (folder / "slurm/config.yaml").write_text(profile)
 
-    def run_here(self, *targets: str, cores: int = 2) -> None:
-        """The same workflow without Slurm."""
+    def run_here(self, *targets: str, cores: int = 2) -> dict[str, bytes]:
+        """The same workflow without Slurm: what it makes."""
         run = subprocess.run(
             [sys.executable, "-m", "snakemake", "--cores", str(cores), *targets],
             cwd=self.folder,
@@ -76,6 +76,7 @@ class Project:
             text=True,
         )
         assert run.returncode == 0, run.stdout
+        return contents(self.folder / "results")
 
     def start(
         self, *arguments: str, log: str = "snakemake.log", env: dict[str, str] | None = None
@@ -124,9 +125,7 @@ def logits_project(folder, slurm):
 @pytest.fixture(scope="session")
 def expected(slurm, tmp_path_factory):
     """Results of a run without Slurm and without faults."""
-    made = logits_project(tmp_path_factory.mktemp("local"), slurm)
-    made.run_here(TARGET)
-    return contents(made.folder / "results")
+    return logits_project(tmp_path_factory.mktemp("local"), slurm).run_here(TARGET)
 
 
 class Accidents:

@@ -24,9 +24,7 @@ def batches(folder, slurm):
 @pytest.fixture(scope="module")
 def in_batches(slurm, tmp_path_factory):
     """The same batches without Slurm."""
-    made = batches(tmp_path_factory.mktemp("local"), slurm)
-    made.run_here(STORE)
-    return contents(made.folder / "results")
+    return batches(tmp_path_factory.mktemp("local"), slurm).run_here(STORE)
 
 
 def test_arrays_give_the_bytes_of_single_jobs(slurm, tmp_path, in_batches):
