@@ -47,7 +47,8 @@ def test_a_disk_that_refuses_is_one_line_and_the_same_command_goes_on(
     tmp_path, expected, disk, number, after, message
 ):
     disk.tell("refuse", errno=number, after=after)
-    line = refused(Run(tmp_path))
+    # one job, which has written something: what Snakemake says when it cannot remove an empty folder is its own
+    line = refused(Run(tmp_path, target="results/moments/f--f.zarr"))
     assert "results/" in line
     assert message in line
     assert published(disk.folder).items() <= expected.items()
