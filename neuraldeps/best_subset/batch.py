@@ -91,15 +91,16 @@ def find_subsets(
     root = np.sqrt(np.diagonal(second_moment))
     scale = np.divide(1.0, root, out=np.zeros(n_sources), where=root > 0)
     pairs = make_pairs(n_sources if proven >= 2 else 0)
-    triples = np.zeros((n_sources, n_sources) if proven >= 3 else (1, 1))
+    triples = np.zeros((2, n_sources, n_sources) if proven >= 3 else (2, 1, 1))
     answer = _make_answer(n_targets, max_support)
 
-    def bound(rows):
+    def bound_pairs(rows):
         start, stop, row = rows[0], rows[-1] + 1, aligned(n_sources)
         reach_of_pairs(second_moment, scale, start, stop, row, np.empty(NEAREST), pairs)
-        if proven >= 3:
-            rest = aligned(n_sources)
-            reach_of_triples(second_moment, scale, start, stop, row, rest[:n_sources], triples)
+
+    def bound_triples(rows):
+        start, stop, row, rest = rows[0], rows[-1] + 1, aligned(n_sources), aligned(n_sources)
+        reach_of_triples(second_moment, scale, pairs.near, start, stop, row, rest, triples)
 
     def find(rows):
         part = slice(rows[0], rows[-1] + 1)
@@ -125,6 +126,8 @@ def find_subsets(
 
     with ThreadPoolExecutor(n_threads) as pool:
         if proven >= 2:
-            list(pool.map(bound, chunks(n_sources)))
+            list(pool.map(bound_pairs, chunks(n_sources)))
+        if proven >= 3:
+            list(pool.map(bound_triples, chunks(n_sources)))
         list(pool.map(find, chunks(n_targets)))
     return answer

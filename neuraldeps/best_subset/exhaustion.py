@@ -19,7 +19,13 @@ from numba import njit
 from neuraldeps.best_subset.columns import GAIN, INDEPENDENT
 from neuraldeps.best_subset.greedy import find_top
 from neuraldeps.best_subset.scan import solve
-from neuraldeps.covlasso.kernels import OPTIONS, largest_above, multiply_add
+from neuraldeps.covlasso.kernels import (
+    BLOCK,
+    OPTIONS,
+    count_above,
+    largest_above,
+    multiply_add,
+)
 
 NEAREST = 16  # sources that correlate most with one, about as many as are of a kind
 _MOST = np.sqrt(1.0 - INDEPENDENT)  # two sources of a set are not correlated more than this
@@ -83,8 +89,11 @@ def _rest_of(second_moment, scale, i, rest):
 
 
 @njit(**OPTIONS)
-def reach_of_triples(second_moment, scale, start, stop, row, rest, reach):
-    """Fill reach[start:stop]: the largest partial correlation of j with another source, given i."""
+def reach_of_triples(second_moment, scale, near, start, stop, row, rest, reach):
+    """Fill reach[:, start:stop]: the largest partial correlations of j with another source, given i.
+
+    `reach[0]` is that with any, `reach[1]` that with one that is not `near` j.
+    """
     n_sources = scale.size
     for i in range(start, stop):
         _rest_of(second_moment, scale, i, rest)
@@ -96,8 +105,15 @@ def reach_of_triples(second_moment, scale, start, stop, row, rest, reach):
                 left = multiply_add(-shared, given[other], moments[other])
                 row[other] = left * (scale[other] * rest[other])
             row[j] = 0.0
-            largest = largest_above(row[:n_sources], 0.0) * scale[j] * rest[j]
-            reach[i, j] = min(largest, _MOST)
+            nearest = 0.0
+            for other in near[j]:
+                if other >= 0:
+                    nearest = max(nearest, abs(row[other]))
+                    row[other] = 0.0
+            share = scale[j] * rest[j]
+            others = largest_above(row[:n_sources], 0.0)
+            reach[0, i, j] = min(max(nearest, others) * share, _MOST)
+            reach[1, i, j] = min(others * share, _MOST)
 
 
 @njit(**OPTIONS)
@@ -150,13 +166,31 @@ def best_pair(second_moment, scale, cross, own, pairs, explained, member):
 
 
 @njit(**OPTIONS)
-def _regress(second_moment, scale, cross, i, rest, left):
-    """Fill the normalised cross moments left after regression on source `i`."""
+def _regress(second_moment, scale, cross, own, i, rest, left):
+    """Fill the normalised cross moments left after regression on source `i`; the own has none."""
     _rest_of(second_moment, scale, i, rest)
-    moments, factor, own = second_moment[i], scale[i], cross[i]
+    if own >= 0:
+        rest[own] = 0.0
+    moments, factor, explained = second_moment[i], scale[i], cross[i]
     for j in range(cross.size):
         r = moments[j] * (factor * scale[j])
-        left[j] = multiply_add(-r, own, cross[j]) * rest[j]
+        left[j] = multiply_add(-r, explained, cross[j]) * rest[j]
+
+
+@njit(**OPTIONS)
+def _list_seconds(cross, i, left, limits, need, excess, second):
+    """List the sources that may be second beside `i`, whose cross moment is the largest; how many."""
+    most, count = abs(cross[i]), 0
+    for j in range(cross.size):
+        bound = multiply_add(2.0 * left[j], left[j], -need * (1.0 - limits[j]))
+        excess[j] = max(bound, 0.0) if abs(cross[j]) <= most else 0.0
+    for start in range(0, cross.size, BLOCK):
+        block = excess[start : min(start + BLOCK, cross.size)]
+        if count_above(block, 0.0) > 0:
+            for j in range(block.size):
+                second[count] = start + j
+                count += 1 if block[j] > 0.0 else 0
+    return count
 
 
 @njit(**OPTIONS)
@@ -172,42 +206,50 @@ def _count_thirds(moments, given, scale, rest, left, shared, factor, own, need):
 
 
 @njit(**OPTIONS)
-def best_triple(second_moment, scale, cross, own, reach, explained, member, trial, scratch, scan):
+def best_triple(
+    second_moment, scale, cross, own, near, reach, explained, member, trial, scratch, scan
+):
     """Look for a triple that explains more than `explained`, and more than any other.
 
     `explained` is at least what the best pair explains. Of a triple, `i` is the source with the
     largest cross moment, `j` that of the others which explains more beside it. Returns whether
     there is one; it is put into `member`.
     """
-    rest, left = scratch[0, : cross.size], scratch[1, : cross.size]
+    rest, left, excess, second = scratch[0], scratch[1, : cross.size], scratch[2], scan.source
     bar, found = explained + GAIN, False
     for i in range(cross.size):
-        square, most = cross[i] * cross[i], abs(cross[i])
-        if most == 0.0:
+        square = cross[i] * cross[i]
+        if square == 0.0:
             continue
-        _regress(second_moment, scale, cross, i, rest, left)
-        given, limits = second_moment[i], reach[i]
-        for j in range(cross.size):
+        _regress(second_moment, scale, cross, own, i, rest, left)
+        given = second_moment[i]
+        n_seconds = _list_seconds(cross, i, left, reach[0, i], bar - square, excess, second)
+        for j in second[:n_seconds]:
             next_square = left[j] * left[j]
-            need = bar - square
-            if 2.0 * next_square <= need * (1.0 - limits[j]) or abs(cross[j]) > most or j == own:
-                continue
-            need -= next_square
             moments, shared = second_moment[j], given[j] * scale[i] * scale[i]
             factor = scale[j] * rest[j]
-            count = _count_thirds(moments, given, scale, rest, left, shared, factor, left[j], need)
-            if count == 0:
-                continue
-            for third in range(cross.size):
-                share = factor * (scale[third] * rest[third])
-                r = multiply_add(-shared, given[third], moments[third]) * share
-                x = multiply_add(-r, left[j], left[third])
-                y = multiply_add(-r, r, 1.0)
-                if x * x > need * y and y > INDEPENDENT and third != own:
-                    trial[0], trial[1], trial[2] = i, j, third
-                    after = solve(second_moment, scale, cross, trial, np.int64(3), scan)
-                    if after > bar:
-                        bar, need, found = after, x * x / y, True
-                        for q in range(3):
-                            member[q] = trial[q]
+            for every in range(2):
+                need = bar - square
+                if 2.0 * next_square <= need * (1.0 - reach[every, i, j]):
+                    break
+                need -= next_square
+                if every and 0 == _count_thirds(
+                    moments, given, scale, rest, left, shared, factor, left[j], need
+                ):
+                    break
+                for q in range(cross.size if every else NEAREST):
+                    third = q if every else near[j, q]
+                    if third < 0:
+                        break
+                    share = factor * (scale[third] * rest[third])
+                    r = multiply_add(-shared, given[third], moments[third]) * share
+                    x = multiply_add(-r, left[j], left[third])
+                    y = multiply_add(-r, r, 1.0)
+                    if x * x > need * y and y > INDEPENDENT:
+                        trial[0], trial[1], trial[2] = i, j, third
+                        after = solve(second_moment, scale, cross, trial, np.int64(3), scan)
+                        if after > bar:
+                            bar, need, found = after, x * x / y, True
+                            for a in range(3):
+                                member[a] = trial[a]
     return found

@@ -46,7 +46,7 @@ class Buffers(NamedTuple):
     position: np.ndarray  # (S,) int64, columns
     kept: np.ndarray  # (S,) int64, sources
     trial: np.ndarray  # (3,) int64, sources
-    scratch: np.ndarray  # (2, n)
+    scratch: np.ndarray  # (3, n)
 
 
 def make_buffers(n_sources: int, wanted: int, n_paths: int, width: int) -> Buffers:
@@ -85,7 +85,7 @@ def make_buffers(n_sources: int, wanted: int, n_paths: int, width: int) -> Buffe
         position=np.empty(largest + 1, np.int64),
         kept=np.empty(largest + 1, np.int64),
         trial=np.empty(3, np.int64),
-        scratch=aligned(2, n_sources),
+        scratch=aligned(3, n_sources),
     )
 
 
@@ -308,8 +308,8 @@ def _exhaust(second_moment, scale, cross, own, pairs, triples, proven, buffers):
     if proven >= 3:
         met = max(met, pool.explained[3, 0] if pool.number[3] > 0 else 0.0)
         found = best_triple(
-            second_moment, scale, cross, own, triples, met, member, buffers.trial, buffers.scratch,
-            scan,
+            second_moment, scale, cross, own, pairs.near, triples, met, member, buffers.trial,
+            buffers.scratch, scan,
         )  # fmt: skip
         if found:
             _offer(second_moment, scale, cross, np.int64(3), buffers)

@@ -93,10 +93,10 @@ def test_exhaustion_misses_no_pair_or_triple_whose_sources_are_weak_alone(seed):
         scale = 1 / np.sqrt(np.diagonal(moment))
         cross = logits.T @ target / 2000 * scale / np.sqrt(power)
         member, trial = np.zeros(3, np.int64), np.zeros(3, np.int64)
-        pairs, triples = make_pairs(n), np.zeros((n, n))
-        row, scratch = np.zeros(n), np.zeros((2, n))
+        pairs, triples = make_pairs(n), np.zeros((2, n, n))
+        row, scratch = np.zeros(n), np.zeros((3, n))
         reach_of_pairs(moment, scale, 0, n, row, np.zeros(NEAREST), pairs)
-        reach_of_triples(moment, scale, 0, n, row, scratch[0], triples)
+        reach_of_triples(moment, scale, pairs.near, 0, n, row, scratch[0], triples)
         sets = list(combinations(range(n), size))
         explained = [
             cross[list(c)]
@@ -111,8 +111,9 @@ def test_exhaustion_misses_no_pair_or_triple_whose_sources_are_weak_alone(seed):
         if size == 2:
             found = best_pair(moment, scale, cross, own, pairs, met, member)
         else:
+            scan = make_scan(n, 3)
             found = best_triple(
-                moment, scale, cross, own, triples, met, member, trial, scratch, make_scan(n, 3)
+                moment, scale, cross, own, pairs.near, triples, met, member, trial, scratch, scan
             )
         assert found
         assert sorted(member[:size].tolist()) == list(best)
