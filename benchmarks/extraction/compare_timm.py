@@ -8,8 +8,9 @@ loop runs the network alone on a batch that already lies on the device.
     python benchmarks/extraction/compare_timm.py --sweep
 
 `--sweep` is three networks, four batch sizes, fp32 and bf16, and 50 000 synthetic JPEG images on disk and
-in memory (/dev/shm), on a GPU; options that stand beside it change it. Columns: `ratio` is the rate of
-extract_logits to that of the loop, median over the rounds, `low` and `high` its range.
+in memory (/dev/shm), on a GPU; options that stand beside it change it. On a CPU extraction has the C library keep
+freed memory, from which the other loop gains as well: `--loop timm` runs it alone. Columns: `ratio` is the
+rate of the first loop to that of each, median over the rounds, `low` and `high` its range.
 """
 
 import argparse
@@ -134,20 +135,22 @@ def make_loops(
 
 
 def compare(
-    model: str, photos: str, options: ExtractionOptions, workers: int, rounds: int, n_images: int
+    model: str, photos: str, options: ExtractionOptions, args: argparse.Namespace
 ) -> list[list[object]]:
-    """Rows of the table for one network and batch size; ratios are ours to theirs, per round."""
+    """Rows of the table for one network and batch size; ratios are the first loop's, per round."""
+    rounds, n_images = args.rounds, args.n_images
     with tempfile.TemporaryDirectory(dir=Path(photos).parent) as scratch:
-        loops = make_loops(model, photos, options, workers, Path(scratch))
+        loops = make_loops(model, photos, options, args.workers, Path(scratch))
+        loops = {args.loop: loops[args.loop]} if args.loop else loops
         for loop in loops.values():
             loop()
         seconds: dict[str, list[float]] = {name: [] for name in loops}
         for number in range(rounds):
             for name in list(loops) if number % 2 else reversed(list(loops)):
                 seconds[name].append(timed(loops[name], options.device))
-    rows = []
+    rows, first = [], next(iter(seconds.values()))
     for name, took in seconds.items():
-        ratios = sorted(t / own for t, own in zip(took, seconds["extract_logits"], strict=True))
+        ratios = sorted(t / own for t, own in zip(took, first, strict=True))
         rate = n_images / statistics.median(took)
         shown = [statistics.median(ratios), ratios[0], ratios[-1]]
         rows.append([name, f"{rate:.1f}", *(f"{ratio:.3f}" for ratio in shown)])
@@ -166,6 +169,8 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--n-images", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=5)
+    loops = ["extract_logits", "timm", "forward_only"]
+    parser.add_argument("--loop", choices=loops, help="one of them, in a process of its own")
     parser.add_argument(
         "--folder",
         nargs="+",
@@ -193,7 +198,7 @@ def main() -> None:
                     options = ExtractionOptions(
                         batch_size=size, precision=precision, channels_last=True, device=args.device
                     )
-                    rows = compare(model, photos, options, args.workers, args.rounds, args.n_images)
+                    rows = compare(model, photos, options, args)
                     table.writerows([where, *case, args.device, *row] for row in rows)
                     sys.stdout.flush()
 

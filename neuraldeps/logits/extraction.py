@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from neuraldeps.config.networks import Extraction
+from neuraldeps.devices import keep_freed_memory
 from neuraldeps.errors import InputError
 from neuraldeps.images.protocol import Images
 from neuraldeps.images.reading import open_images, read_coords
@@ -222,6 +223,8 @@ class _Runner:
     def __init__(self, network: nn.Module, options: ExtractionOptions, size: int) -> None:
         self.size = size
         self.device = torch.device(options.device if options.device != "auto" else _best_device())
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self.format = torch.channels_last if options.channels_last else torch.contiguous_format
         self.standardise = Standardise(resolve_model_data_config(network)).to(self.device)
         self.network: Callable[[Tensor], Tensor] = network.to(self.device).to(

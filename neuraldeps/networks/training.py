@@ -18,6 +18,7 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
 
+from neuraldeps.devices import keep_freed_memory
 from neuraldeps.errors import InputError
 from neuraldeps.images.photos import TrainingPhotos
 from neuraldeps.images.poses import PosedGlyphs, bitmap_tensor
@@ -183,6 +184,8 @@ def train(
         warnings.filterwarnings("ignore", message="The dirpath has changed")
         warnings.filterwarnings("ignore", message=".*`srun` command is available")
         warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec")
+        if not torch.cuda.is_available():
+            keep_freed_memory()
         network.train()
         trainer.fit(loop, ckpt_path=begun, weights_only=True)
     network.eval()

@@ -1,5 +1,6 @@
 """Devices are refused in one line before any work, and PyTorch is imported only where one is named."""
 
+import platform
 import subprocess
 import sys
 from importlib import import_module
@@ -109,3 +110,27 @@ def test_rules_whose_scripts_use_the_device_ask_for_its_environment_memory_and_g
     }
     assert asking == using
     assert {"reduce_second_moment", "evaluate_dependencies", "measure_stability"} <= using
+
+
+FAULTS = """
+import resource, sys
+import numpy as np
+from neuraldeps.devices import keep_freed_memory
+if sys.argv[1] == "kept":
+    keep_freed_memory()
+for _ in range(20):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    pieces = [np.ones(1 << 20) for _ in range(8)]  # 8 MB each
+    del pieces
+    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+print(faults)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of the GNU C library")
+def test_memory_that_was_freed_is_kept_where_asked_for():
+    def faults(how):
+        command = [sys.executable, "-c", FAULTS, how]
+        return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+    assert faults("kept") < faults("not") / 10
