@@ -233,10 +233,12 @@ def best_triple(
                 if 2.0 * next_square <= need * (1.0 - reach[every, i, j]):
                     break
                 need -= next_square
-                if every and 0 == _count_thirds(
-                    moments, given, scale, rest, left, shared, factor, left[j], need
-                ):
-                    break
+                if every:
+                    above = _count_thirds(
+                        moments, given, scale, rest, left, shared, factor, left[j], need
+                    )
+                    if above == 0:
+                        break
                 for q in range(cross.size if every else NEAREST):
                     third = q if every else near[j, q]
                     if third < 0:
