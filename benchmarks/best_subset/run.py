@@ -261,7 +261,7 @@ def plot_growth(rows, path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=5, help="0 leaves out the peers")
     parser.add_argument("--sampled", type=int, default=40, help="targets for one-by-one peers")
     parser.add_argument(
         "--data",
@@ -282,8 +282,9 @@ def main():
     for name in options.data:
         design = load_or_make(name, options.out)
         gram = design.T @ design
-        rows += bench_peers(name, gram, design, options.rounds, options.sampled)
-        write(rows, options.out / "peers.csv")
+        if options.rounds:
+            rows += bench_peers(name, gram, design, options.rounds, options.sampled)
+            write(rows, options.out / "peers.csv")
         bench_triples(name, gram, options.sampled)
         if options.four:
             bench_fours(name, gram, options.four, threads=2)

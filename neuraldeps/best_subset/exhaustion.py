@@ -7,8 +7,8 @@ For two sources with normalised cross moments `x` and `y`, `|y| <= |x|`, and cor
 so a source whose largest correlation with any other is `R` is in no pair that explains more than
 `best` unless `2 x^2 > best (1 - R)`. The few sources that correlate with it most are tried first, so
 that `R` need only hold of all others. Given a third source `i`, the same holds of what is left of the
-two after regression on `i`, with `R_ij` the largest partial correlation of `j`. `R` depends on the
-sources alone and serves all targets.
+two after regression on `i`, with `R_ij` the largest partial correlation of `j`, and what is nearest to
+`j` is tried first again. `R` depends on the sources alone and serves all targets.
 """
 
 from typing import NamedTuple
