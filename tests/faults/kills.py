@@ -3,13 +3,16 @@
 ``python -m tests.faults.kills --kills 1000`` runs ``tests/workflow/tiny.yaml``, in which every rule has
 jobs, once without a disturbance and then again and again until so many processes were killed. With SIGKILL goes
 at a random moment Snakemake alone, so that its jobs live on beside the next run; one of its jobs; or
-everything at once. Once in three times the next run is killed within seconds, too. What is printed as JSON
-counts the kills by kind and whatever was wrong, and the exit status is 1 if anything was.
+everything at once. Once in three times the next run is killed within seconds, too. After ``--minutes`` nothing
+more is killed, and the last run comes to its end. What is printed as JSON counts the kills by kind and whatever
+was wrong, and the exit status is 1 if anything was.
 """
 
 import argparse
 import contextlib
+import itertools
 import json
+import math
 import os
 import random
 import shutil
@@ -82,9 +85,9 @@ def disturb(run, folder, rng, left, longest, found):
     return was_killed
 
 
-def one_run(folder, config, expected, rng, *, kills, within, found):
-    """Kill, and go on, until the run comes to its end or enough was killed."""
-    left = iter(range(kills))
+def one_run(folder, config, expected, rng, *, kills, within, found, until=math.inf):
+    """Kill, and go on, until the run comes to its end, enough was killed or it is time to stop."""
+    left = itertools.takewhile(lambda _: time.monotonic() < until, range(kills))
     longest = within
     while True:
         run = start(folder, config)
@@ -122,11 +125,12 @@ def wrong(found):
     return {name for name in found if not name.startswith(("killed", "runs that came"))}
 
 
-def main(kills, seed, config, within):
+def main(kills, seed, config, within, minutes):
     """Kill so many, and count."""
     found: Counter[str] = Counter()
     rng = random.Random(seed)
     began = time.monotonic()
+    until = began + 60 * minutes
     with tempfile.TemporaryDirectory() as place:
         whole, folder = Path(place).resolve() / "whole", Path(place).resolve() / "killed"
         whole.mkdir()
@@ -134,10 +138,11 @@ def main(kills, seed, config, within):
         if run.wait():
             raise SystemExit((whole / "snakemake.log").read_text())
         expected = contents(whole / "results")
-        while (left := kills - n_killed(found)) > 0:
+        while (left := kills - n_killed(found)) > 0 and time.monotonic() < until:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
-            one_run(folder, config, expected, rng, kills=left, within=within, found=found)
+            how = {"kills": left, "within": within, "found": found, "until": until}
+            one_run(folder, config, expected, rng, **how)
             print(json.dumps(found), file=sys.stderr, flush=True)
     print(json.dumps({**found, "hours": round((time.monotonic() - began) / 3600, 2)}))
     return bool(wrong(found))
@@ -149,5 +154,8 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--config", type=Path, default=ROOT / "tests/workflow/tiny.yaml")
     parser.add_argument("--within", type=float, default=20, help="seconds until a kill at most")
-    options = parser.parse_args()
-    sys.exit(main(options.kills, options.seed, options.config.resolve(), options.within))
+    parser.add_argument(
+        "--minutes", type=float, default=math.inf, help="after which none is killed"
+    )
+    options = vars(parser.parse_args())
+    sys.exit(main(**options | {"config": options["config"].resolve()}))
