@@ -150,7 +150,7 @@ def best_subsets(
     proven_size : {1, 2, 3}, optional
         Up to this size the best set is found by exhaustion, with bounds, and is proven. Default: 3 up
         to 1024 sources, 2 up to 8192, 1 above. Bounds on n sources take n^2 operations for pairs and
-        n^3 for triples, once for all targets, and n^2 numbers for triples.
+        n^3 for triples, once for all targets, and 2 n^2 numbers for triples.
     n_threads : int
         Threads; results are the same bytes for any number.
     validate : bool
