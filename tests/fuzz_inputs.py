@@ -60,7 +60,9 @@ def checkpoint(path):
 
     from neuraldeps.networks.checkpoints import load_checkpoint
 
-    load_checkpoint(nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Linear(3, 2)), path, "a")
+    network = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Linear(3, 2))
+    network.num_classes = 2  # as every network of timm has it
+    load_checkpoint(network, path, "a")
 
 
 def image(path):
